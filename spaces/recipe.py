@@ -1,0 +1,314 @@
+"""The recipe of one trial: everything that `train` needs to reproduce it, as frozen records.
+
+A recipe is plain data. It is written as YAML, read back to an equal recipe, and named by the hash
+of its content. Values outside their range and combinations that cannot train are refused where the
+record is made, with the rule and the value.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from .objective import ObjectiveConfig
+from .record import Record, broken_rule
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+EmbeddingDim = Annotated[int, Field(ge=2, le=4096)]
+
+
+class SplitConfig(Record):
+    """How classes are divided: no class is ever on two sides.
+
+    Attributes:
+        by: Whole groups (alphabets, scripts, categories), single classes, or a published split:
+            `omniglot_vinyals` validates on the five alphabets that Vinyals et al. validate on
+            (arXiv 1606.04080; names as released with arXiv 1703.05175) and trains on the other
+            background alphabets; shares and seed then play no part.
+        validation: Share of the groups or classes that score the trials.
+        test: Share that no trial can open.
+        seed: Of the permutation that divides them.
+    """
+
+    by: Literal["group", "class", "omniglot_vinyals"] = "group"
+    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    test: Share = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _leaves_classes_to_train_on(self) -> Self:
+        if self.validation + self.test >= 1.0:
+            raise broken_rule(
+                "validation",
+                "must be < 1 together with test, so that classes are left to train on",
+                f"validation={self.validation:g}, test={self.test:g}",
+                "lower one of them",
+            )
+        return self
+
+
+class DataConfig(Record):
+    """Which images, decoded how.
+
+    Attributes:
+        name: `glyphs` (built in), `folder` (a tree or a zip), `omniglot` (through torchvision).
+        path: Of the tree or the zip, for `folder`; of the download folder, for `omniglot`.
+        image_size: Side of the decoded square image, pixels.
+        color: `grey` gives 1 channel, `rgb` gives 3.
+        max_corrupt_share: Share of files that may be unreadable before the set is refused.
+        small_classes: What to do with a class of fewer than 2 images.
+    """
+
+    name: Literal["glyphs", "folder", "omniglot"] = "glyphs"
+    path: str | None = None
+    image_size: Annotated[int, Field(ge=16, le=512)] = 28
+    color: Literal["grey", "rgb"] = "grey"
+    split: SplitConfig = SplitConfig()
+    max_corrupt_share: Share = 0.01
+    small_classes: Literal["drop", "refuse"] = "drop"
+
+    @model_validator(mode="after")
+    def _path_goes_with_name(self) -> Self:
+        if self.name == "glyphs" and self.path is not None:
+            raise broken_rule(
+                "path",
+                "belongs to the data sets folder and omniglot, glyphs is built in",
+                f"path={self.path!r}",
+                "remove it, or write name: folder",
+            )
+        if self.name == "folder" and not self.path:
+            raise broken_rule(
+                "path",
+                "must be given with the data set folder",
+                f"path={self.path!r}",
+                "name a tree of class folders, or a zip of one",
+            )
+        return self
+
+
+class Conv4(Record):
+    """Four blocks of 3x3 convolution, batch norm, ReLU and 2x2 max-pooling, then a linear head.
+
+    Attributes:
+        width: Channels of each block.
+        pool: Where the pooling stands: `last` as in the few-shot papers, or right after the
+            convolution (`first`), which normalises a quarter of the values and trains faster.
+    """
+
+    name: Literal["conv4"] = "conv4"
+    width: Annotated[int, Field(ge=4, le=1024)] = 64
+    pool: Literal["last", "first"] = "last"
+    embedding_dim: EmbeddingDim = 64
+
+
+class ResNet18(Record):
+    """torchvision's ResNet-18 with a linear head.
+
+    Attributes:
+        weights: `none` starts from random weights; `imagenet` from torchvision's, which are
+            downloaded at their first use.
+    """
+
+    name: Literal["resnet18"] = "resnet18"
+    weights: Literal["none", "imagenet"] = "none"
+    embedding_dim: EmbeddingDim = 64
+
+
+def _conv4_unless_named(value: object) -> object:
+    return {"name": "conv4", **value} if isinstance(value, dict) and "name" not in value else value
+
+
+EncoderConfig = Annotated[
+    Conv4 | ResNet18, Field(discriminator="name"), BeforeValidator(_conv4_unless_named)
+]
+
+
+class BatchConfig(Record):
+    """P classes x K samples, and how the classes of a batch are drawn.
+
+    Attributes:
+        classes: P, different classes in a batch.
+        samples: K, images of each; at least 2, or no anchor would have a positive.
+        draw: `any` draws over all training classes; `within_group` within few groups, so that the
+            negatives of a batch are each other's look-alikes.
+        groups: How many groups share a batch under `within_group`; more are added where these
+            hold fewer than P classes.
+        rotations_as_classes: Whether each quarter turn of a class is a class of its own.
+    """
+
+    classes: Annotated[int, Field(ge=2)] = 32
+    samples: Annotated[int, Field(ge=2)] = 4
+    draw: Literal["any", "within_group"] = "any"
+    groups: Annotated[int, Field(ge=1)] = 1
+    rotations_as_classes: bool = False
+
+    @model_validator(mode="after")
+    def _groups_are_drawn_from(self) -> Self:
+        if self.draw == "any" and self.groups != 1:
+            raise broken_rule(
+                "groups",
+                "counts only with draw: within_group",
+                f"draw={self.draw}, groups={self.groups}",
+                "remove it, or write draw: within_group",
+            )
+        return self
+
+    @property
+    def size(self) -> int:
+        """Images in a batch."""
+        return self.classes * self.samples
+
+
+class OptimizerConfig(Record):
+    """AdamW with a linear warm-up.
+
+    Attributes:
+        learning_rate: Peak rate, reached at the end of the warm-up.
+        weight_decay: Decoupled; not applied to biases and normalisation.
+        warmup: Share of the budget spent warming up.
+        schedule: After the warm-up: `cosine` to zero at the end of the budget, or `constant`.
+        gradient_clip: Largest norm of the gradient; null leaves it as it is.
+        average_decay: Decay of the exponential moving average of the weights that is evaluated
+            and exported; 0 evaluates the weights themselves.
+    """
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-4
+    warmup: Share = 0.1
+    schedule: Literal["cosine", "constant"] = "cosine"
+    gradient_clip: Annotated[float, Field(gt=0.0)] | None = None
+    average_decay: Share = 0.0
+
+
+class AugmentConfig(Record):
+    """A random affine map of every training image, about its centre.
+
+    Attributes:
+        degrees: Rotation drawn from [-degrees, degrees].
+        translate: Shift of each axis drawn from [-translate, translate], as a share of the side.
+        scale: Zoom of each axis drawn from [1 - scale, 1 + scale].
+        shear: Shear coefficient drawn from [-shear, shear].
+        probability: Share of the images that are mapped; the rest stay as they are.
+    """
+
+    degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 10.0
+    translate: Share = 0.1
+    scale: Share = 0.15
+    shear: Share = 0.2
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+
+
+class BudgetConfig(Record):
+    """How long a trial may train.
+
+    Attributes:
+        steps: Optimiser updates of a trial that is not stopped early.
+        report_every: Updates between two evaluations.
+    """
+
+    steps: Annotated[int, Field(ge=1)] = 600
+    report_every: Annotated[int, Field(ge=1)] = 100
+
+    @model_validator(mode="after")
+    def _reports_at_least_once(self) -> Self:
+        if self.report_every > self.steps:
+            raise broken_rule(
+                "report_every",
+                "must be <= steps, or no trial would report",
+                f"report_every={self.report_every}, steps={self.steps}",
+                f"write {self.steps} or less",
+            )
+        return self
+
+
+class EvaluationConfig(Record):
+    """The frozen episodes that score every trial, on validation classes.
+
+    Attributes:
+        way: N, classes of an episode.
+        shot: K, support images of each.
+        queries: Query images of each class of an episode.
+        episodes: How many.
+        within: Draw the classes of an episode within one group, or over all validation classes.
+        seed: Of the list of episodes.
+    """
+
+    way: Annotated[int, Field(ge=2)] = 20
+    shot: Annotated[int, Field(ge=1)] = 1
+    queries: Annotated[int, Field(ge=1)] = 1
+    episodes: Annotated[int, Field(ge=2)] = 1000
+    within: Literal["group", "any"] = "group"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class ComputeConfig(Record):
+    """How the arithmetic is done; with both named, a trial repeats bit for bit on one machine.
+
+    Attributes:
+        precision: `auto` takes bf16 autocast where a measurement finds it faster, else fp32.
+        threads: CPU threads of a trial; null takes the CPUs that Ray gave it.
+    """
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+
+class Recipe(Record):
+    """Everything that defines one trial."""
+
+    VERSION: ClassVar[int] = 1
+
+    version: Literal[1] = 1
+    data: DataConfig = DataConfig()
+    encoder: EncoderConfig = Conv4()
+    objective: ObjectiveConfig
+    batch: BatchConfig = BatchConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augment: AugmentConfig = AugmentConfig()
+    budget: BudgetConfig = BudgetConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    compute: ComputeConfig = ComputeConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _distance_weighting_needs_a_sphere(self) -> Self:
+        dim = self.encoder.embedding_dim
+        if self.objective.miner.name == "distance_weighted" and dim < 4:
+            raise broken_rule(
+                "encoder.embedding_dim",
+                "must be >= 4 with miner distance_weighted, whose density has no inside maximum "
+                "in lower dimensions",
+                f"{dim}",
+                "write 4 or more, or another miner",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rotated_classes_stay_apart(self) -> Self:
+        if self.batch.rotations_as_classes and self.augment.degrees >= 45:
+            raise broken_rule(
+                "augment.degrees",
+                "must be < 45 with batch.rotations_as_classes, where a quarter turn is another "
+                "class",
+                f"{self.augment.degrees!r}",
+                "stay below 45, or write rotations_as_classes: false",
+            )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain nested data, every value written out."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """Hash that names the recipe: 12 hexadecimal digits of the SHA-256 of its content.
+
+        Where the data lie (`data.path`) is left out: the same recipe on another machine keeps its
+        name, and the fingerprint of the data is recorded beside it.
+        """
+        content = self.to_dict()
+        del content["data"]["path"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
