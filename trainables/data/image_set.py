@@ -1,0 +1,135 @@
+"""Labelled images of one size, and the error for data that cannot be used.
+
+Legend: N images, C channels, H height, W width.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class DataError(ValueError):
+    """The images cannot be used as they are; the message says which rule failed and the fix."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images of equal size with their classes, sorted by class; every class has an image.
+
+    Attributes:
+        images: (N, C, H, W) uint8, C 1 or 3 and H equal to W.
+        labels: (N,) int64 in [0, num_classes), rising, no class left out.
+        classes: Name of each class, no two alike.
+        groups: Name of each group (alphabet, script, category), no two alike.
+        group_of_class: (num_classes,) int64, index into `groups`; no group is empty.
+
+    Raises:
+        ValueError: An array has the wrong type or shape, or breaks one of the rules above.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    groups: tuple[str, ...]
+    group_of_class: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that break the rules of the class."""
+        images, labels, group_of_class = self.images, self.labels, self.group_of_class
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 of shape (N, C, H, W), got {images.dtype} {images.shape}"
+            )
+        _, channels, height, width = images.shape
+        if channels not in (1, 3) or height != width:
+            raise ValueError(
+                f"images must have 1 or 3 channels and square sides, got shape {images.shape}"
+            )
+        if labels.dtype != np.int64 or labels.shape != (len(images),):
+            raise ValueError(
+                f"labels must be int64 of shape ({len(images)},), got {labels.dtype} "
+                f"{labels.shape}"
+            )
+        if not np.array_equal(np.unique(labels), np.arange(len(self.classes))):
+            raise ValueError(
+                f"labels must name each of the {len(self.classes)} classes at least once and "
+                f"nothing else, got {len(np.unique(labels))} different ones"
+            )
+        if np.any(np.diff(labels) < 0):
+            raise ValueError("labels must be sorted: the images of a class lie together")
+        if group_of_class.dtype != np.int64 or group_of_class.shape != (len(self.classes),):
+            raise ValueError(
+                f"group_of_class must be int64 of shape ({len(self.classes)},), got "
+                f"{group_of_class.dtype} {group_of_class.shape}"
+            )
+        if not np.array_equal(np.unique(group_of_class), np.arange(len(self.groups))):
+            raise ValueError(
+                f"group_of_class must name each of the {len(self.groups)} groups at least once "
+                f"and nothing else, got {np.unique(group_of_class).tolist()}"
+            )
+        for argument, names in (("classes", self.classes), ("groups", self.groups)):
+            if len(set(names)) != len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"{argument} must have different names, got {twice!r} twice")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 grey, 3 red, green, blue."""
+        return int(self.images.shape[1])
+
+    @property
+    def image_size(self) -> int:
+        """Side of an image, pixels."""
+        return int(self.images.shape[2])
+
+    @property
+    def class_starts(self) -> NDArray[np.int64]:
+        """(num_classes + 1,) int64: images of class c are [class_starts[c], class_starts[c+1])."""
+        counts = np.bincount(self.labels, minlength=self.num_classes)
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(num_classes,) int64: images of each class."""
+        return np.diff(self.class_starts)
+
+    def subset(self, classes: Collection[str]) -> "ImageSet":
+        """A copy that holds some classes only, in the order they have here, with new labels.
+
+        Args:
+            classes: Names of the classes to keep, at least one.
+
+        Returns:
+            Their images, and the groups that still have a class.
+
+        Raises:
+            ValueError: `classes` is empty, or names one that is not here.
+        """
+        wanted = set(classes)
+        unknown = sorted(wanted.difference(self.classes))
+        if unknown:
+            raise ValueError(f"classes must be among those of the set, got {unknown[0]!r}")
+        if not wanted:
+            raise ValueError("classes must name at least one class, got none")
+        kept = [index for index, name in enumerate(self.classes) if name in wanted]
+        starts = self.class_starts
+        images = np.concatenate([self.images[starts[c] : starts[c + 1]] for c in kept])
+        kept_groups, group_of_class = np.unique(self.group_of_class[kept], return_inverse=True)
+        return ImageSet(
+            images=np.ascontiguousarray(images),
+            labels=np.repeat(np.arange(len(kept), dtype=np.int64), self.class_counts[kept]),
+            classes=tuple(self.classes[c] for c in kept),
+            groups=tuple(self.groups[g] for g in kept_groups),
+            group_of_class=group_of_class.astype(np.int64),
+        )

@@ -1,0 +1,110 @@
+"""From a picture as people store it to the array that an encoder sees.
+
+The loader of a data set and an exported model both go through `Preprocessing.apply`, so an encoder
+meets the same pixels in use as in training.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+BRIGHT_BORDER = 192
+"""Median border value from which a set counts as dark ink on bright paper. Photographs lie
+around 127, paper and screens near 255; three quarters of the range tells them apart."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to each picture: turned upright, made square, resized, perhaps inverted.
+
+    Attributes:
+        image_size: Side of the result, pixels.
+        color: `grey` gives 1 channel, `rgb` gives 3.
+        invert: Whether values v become 255 - v, so that paper is 0: affine augmentation and
+            padding fill with 0, and their seams would show on white paper.
+    """
+
+    image_size: int
+    color: Literal["grey", "rgb"]
+    invert: bool
+
+    @property
+    def channels(self) -> int:
+        """Channels of the result."""
+        return 1 if self.color == "grey" else 3
+
+    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The picture as an encoder sees it, of shape (channels, image_size, image_size).
+
+        The EXIF orientation is applied; transparent parts become white; 16-bit grey keeps its
+        upper 8 bits; of several frames the first is taken. The largest centred square is scaled
+        with an antialiasing Lanczos filter.
+
+        Args:
+            image: Any picture that Pillow opens.
+
+        Returns:
+            uint8 in [0, 255].
+
+        Raises:
+            ValueError: The pixels are 32-bit numbers without a known range.
+            OSError: The file behind the picture is damaged.
+        """
+        flat = _flatten(ImageOps.exif_transpose(image)).convert(
+            "L" if self.color == "grey" else "RGB"
+        )
+        side = min(flat.size)
+        left, top = (flat.width - side) // 2, (flat.height - side) // 2
+        square = flat.resize(
+            (self.image_size, self.image_size),
+            Image.Resampling.LANCZOS,
+            box=(left, top, left + side, top + side),
+        )
+        pixels = np.asarray(square, dtype=np.uint8).reshape(
+            self.image_size, self.image_size, self.channels
+        )
+        pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1))  # (C, H, W)
+        return invert(pixels) if self.invert else pixels
+
+    def to_dict(self) -> dict[str, int | str | bool]:
+        """The record as plain data, for `preprocess.json` of an export."""
+        return asdict(self)
+
+
+def invert(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """255 - v for every value v."""
+    return np.bitwise_not(pixels)
+
+
+def has_bright_border(images: NDArray[np.uint8]) -> bool:
+    """Whether the images are dark on bright paper: their median border value is 192 or more.
+
+    Args:
+        images: (N, C, H, W) uint8, as decoded without inversion.
+
+    Returns:
+        False for an empty set.
+    """
+    if not len(images):
+        return False
+    sides = (images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1])
+    return bool(np.median(np.concatenate(sides, axis=None)) >= BRIGHT_BORDER)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """The picture in a mode of 8 bits a channel, without transparency."""
+    if image.mode.startswith("I;16"):
+        pixels = np.asarray(image).astype(np.uint16)
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            f"pixels must have at most 16 bits a channel, got mode {image.mode!r} (32 bits)"
+        )
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA")
+        paper = Image.new("RGBA", opaque.size, "white")
+        return Image.alpha_composite(paper, opaque).convert("RGB")
+    return image

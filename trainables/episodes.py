@@ -1,0 +1,117 @@
+"""Frozen one-shot episodes: the same list, by hash, for every trial of a study.
+
+E episodes, N way, K shot, Q queries a class, C classes, G groups, M most images of a class,
+D embedding, I images.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..spaces import EvaluationConfig
+from .data import ImageSet
+
+CHUNK_VALUES = 16_000_000
+"""Floats gathered at once while scoring, 64 MB."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Support and query images of every episode.
+
+    The classes of an episode stand in random order, so the right answer has no fixed place.
+
+    Attributes:
+        support: Index of each support image, shape (E, N, K).
+        query: Index of each query image; row n is of class n, shape (E, N, Q).
+    """
+
+    support: np.ndarray
+    query: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """Hash of the list: 12 hexadecimal digits of its SHA-256."""
+        sha = hashlib.sha256()
+        for part in (self.support, self.query):
+            sha.update(str(part.shape).encode())
+            sha.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return sha.hexdigest()[:12]
+
+
+def draw_episodes(data: ImageSet, config: EvaluationConfig) -> Episodes:
+    """Episodes over the classes of a set, drawn from the configuration's seed.
+
+    Within groups, every group with enough classes is as likely as any other. Support and query
+    images of a class are different images.
+
+    Args:
+        data: Validation images, sorted by class.
+        config: N, K, Q, E, and whether an episode stays within one group.
+
+    Returns:
+        The episodes; they depend on the class sizes and the seed, not on the pixels.
+
+    Raises:
+        ValueError: If no group (or the set) has N classes of K + Q images.
+    """
+    random = np.random.default_rng(config.seed)
+    counts = np.bincount(data.labels, minlength=data.num_classes)
+    starts = np.cumsum(counts) - counts
+    per_class = config.shot + config.queries
+    usable = counts >= per_class  # (C,)
+    group = data.group_of_class if config.within == "group" else np.zeros_like(counts)
+    sizes = np.bincount(group[usable], minlength=int(group.max()) + 1)  # (G,)
+    eligible = np.flatnonzero(sizes >= config.way)
+    if len(eligible) == 0:
+        where = "any validation group" if config.within == "group" else "the validation classes"
+        raise ValueError(
+            f"evaluation.way must be <= {sizes.max()}, the most classes of {where} with at least "
+            f"shot + queries = {per_class} images, got way={config.way}; lower it, or widen "
+            + ("evaluation.within to any" if config.within == "group" else "data.split.validation")
+        )
+    chosen = random.choice(eligible, size=config.episodes)  # (E,)
+    keys = random.random((config.episodes, len(counts)))  # (E, C)
+    keys[~(usable & (group == chosen[:, None]))] = np.inf
+    classes = np.argsort(keys, axis=1)[:, : config.way]  # (E, N)
+    keys = random.random((config.episodes, config.way, int(counts.max())))  # (E, N, M)
+    keys[np.arange(keys.shape[2]) >= counts[classes][..., None]] = np.inf
+    images = starts[classes][..., None] + np.argsort(keys, axis=2)[..., :per_class]
+    return Episodes(support=images[..., : config.shot], query=images[..., config.shot :])
+
+
+def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
+    """Share of the queries of each episode whose nearest class mean is their own.
+
+    Distances are Euclidean, which on unit vectors ranks as cosine similarity does. Where k classes
+    are equally near and the right one is among them, the query counts 1/k: an encoder that maps
+    everything to one point scores exactly 1/N.
+
+    Args:
+        embeddings: Of all images, as the encoder is used (normalised or not), shape (I, D).
+        episodes: The frozen list.
+
+    Returns:
+        Accuracy of each episode in [0, 1], float64, shape (E,).
+    """
+    # Distances do not change under a shift; after this one, equal embeddings are exact zeros, so
+    # that ties are exact whatever order the matrix product sums in.
+    embeddings = (embeddings - embeddings[:1]).float()
+    support = torch.from_numpy(episodes.support).to(embeddings.device)
+    query = torch.from_numpy(episodes.query).to(embeddings.device)
+    num_episodes, way, num_queries = query.shape
+    values = way * (support.shape[2] + num_queries) * embeddings.shape[1]
+    scores = []
+    for part in torch.arange(num_episodes).split(max(1, CHUNK_VALUES // values)):
+        means = embeddings[support[part]].mean(2)  # (e, N, D)
+        queries = embeddings[query[part]].flatten(1, 2)  # (e, N * Q, D)
+        # -d^2 / 2 up to |q|^2 / 2, which is the same for all classes of a query.
+        nearness = queries @ means.mT - 0.5 * means.square().sum(2)[:, None, :]  # (e, N * Q, N)
+        is_nearest = nearness == nearness.amax(2, keepdim=True)
+        own = torch.arange(way, device=query.device).repeat_interleave(num_queries)
+        is_right = is_nearest.gather(2, own.view(1, -1, 1).expand(len(part), -1, 1)).squeeze(2)
+        scores.append((is_right.double() / is_nearest.sum(2)).mean(1))
+    return torch.cat(scores).cpu().numpy()

@@ -1,0 +1,70 @@
+"""One-shot accuracy with its interval, and the baselines it is read against.
+
+I images, C channels, S image side, D embedding, E episodes.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .episodes import score_episodes
+from .prepared import PreparedData
+
+Z_95 = 1.959963984540054
+"""97.5 % quantile of the standard normal distribution."""
+
+EMBED_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over episodes with its 95 % interval, all in [0, 1]."""
+
+    one_shot_accuracy: float
+    low: float
+    high: float
+
+
+def mean_with_interval(scores: np.ndarray) -> Score:
+    """Mean accuracy over episodes and the normal 95 % interval of that mean.
+
+    The interval is over episodes: it says how sure the score of *this* encoder is on classes such
+    as these, not how much another training seed would change it.
+
+    Args:
+        scores: One accuracy an episode, shape (E,), E >= 2.
+    """
+    mean = float(scores.mean())
+    half = Z_95 * float(scores.std(ddof=1)) / math.sqrt(len(scores))
+    return Score(mean, max(0.0, mean - half), min(1.0, mean + half))
+
+
+@torch.inference_mode()
+def embed(encoder: nn.Module, images: Tensor, *, unit_norm: bool) -> Tensor:
+    """Embeddings of all images in fp32, each image once.
+
+    Args:
+        encoder: Left in evaluation mode.
+        images: uint8, shape (I, C, S, S), on the encoder's device.
+        unit_norm: Whether to scale each embedding to norm 1.
+
+    Returns:
+        Shape (I, D).
+    """
+    encoder.eval()
+    raw = torch.cat([encoder(part.float().div_(255.0)) for part in images.split(EMBED_BATCH)])
+    return F.normalize(raw, dim=1) if unit_norm else raw
+
+
+def baselines(prepared: PreparedData) -> dict[str, Score]:
+    """Scores that need no training, on the study's episodes.
+
+    `pixel_1nn` is the nearest neighbour in raw pixels: an encoder that does not beat it by far has
+    learned nothing.
+    """
+    pixels = prepared.validation_images.flatten(1).float().div_(255.0)  # (I, C * S * S)
+    return {"pixel_1nn": mean_with_interval(score_episodes(pixels, prepared.episodes))}

@@ -1,0 +1,46 @@
+"""What a trial says of itself at each evaluation."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """One evaluation of one trial; every value is a plain number.
+
+    Attributes:
+        step: Optimiser updates done.
+        one_shot_accuracy: Mean over the frozen episodes of the validation classes, in [0, 1].
+        interval_low: Lower end of its 95 % interval over episodes.
+        interval_high: Upper end.
+        loss: Mean training loss since the last report; never a measure of progress across losses.
+        active_share: Share of the terms of the loss that were not zero, mean since the last report.
+        spread: Root mean square over dimensions of the standard deviation of unit embeddings,
+            times sqrt(D): 1 = isotropic, 0 = all in one point.
+        effective_rank: exp of the entropy of the normalised squared singular values.
+        mean_positive_distance: Between unit embeddings of one class.
+        mean_negative_distance: Between unit embeddings of different classes.
+        embedding_norm: Mean norm of the raw embeddings.
+        seconds: Training and evaluation time of the trial so far, over all attempts.
+        images_per_second: Of training, since the last report.
+        is_collapsed: Whether the spread has been below the verdict's bound for three reports.
+    """
+
+    step: int
+    one_shot_accuracy: float
+    interval_low: float
+    interval_high: float
+    loss: float
+    active_share: float
+    spread: float
+    effective_rank: float
+    mean_positive_distance: float
+    mean_negative_distance: float
+    embedding_norm: float
+    seconds: float
+    images_per_second: float
+    is_collapsed: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as a flat mapping of plain values."""
+        return asdict(self)

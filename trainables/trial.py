@@ -1,0 +1,263 @@
+"""One trial: train an encoder by its recipe, evaluate it, stop and go on at any step.
+
+No Ray in here: the same class runs a trial of a search, `tripletune train` and the tests.
+"""
+
+import copy
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..spaces import Recipe
+from .augment import augment
+from .collapse import collapse_signs, is_collapsed
+from .encoders import Encoder, build_encoder
+from .episodes import score_episodes
+from .evaluation import embed, mean_with_interval
+from .losses import build_objective
+from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
+from .precision import autocast, choose_precision
+from .prepared import PreparedData
+from .report import Report
+from .sampler import BatchSampler
+
+SIGNS_PAIRS = 256
+"""Pairs of neighbouring validation images that the signs of collapse are read from."""
+
+
+class Trial:
+    """Trains and evaluates one recipe.
+
+    Every random draw of a step comes from the recipe's seed and the step's number, so a trial that
+    goes on from a checkpoint repeats the interrupted one bit for bit on the same machine, with the
+    same precision and number of threads.
+    """
+
+    def __init__(self, recipe: Recipe, prepared: PreparedData) -> None:
+        """Build encoder, objective and optimiser; nothing is trained yet.
+
+        Args:
+            recipe: What to train. Its `compute` section is filled in with what is really used.
+            prepared: The data, on the device to train on.
+
+        Raises:
+            ValueError: If the recipe does not fit the data (too few classes, too small images).
+        """
+        data = prepared.data.train
+        if recipe.compute.threads is not None:
+            torch.set_num_threads(recipe.compute.threads)
+        self._prepared = prepared
+        self._device = prepared.device
+        self._sampler = BatchSampler(recipe.batch, data, recipe.seed)
+        self._encoder = build_encoder(
+            recipe.encoder,
+            channels=data.channels,
+            image_size=data.image_size,
+            mean=prepared.mean,
+            std=prepared.std,
+            seed=recipe.seed,
+        ).to(self._device)
+        self._average = copy.deepcopy(self._encoder).requires_grad_(False)
+        self._objective = build_objective(
+            recipe.objective, batch=recipe.batch, embedding_dim=recipe.encoder.embedding_dim
+        ).to(self._device)
+        self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
+        self._update_average = WeightAverage(self._average, recipe.optimizer.average_decay).update
+        self._precision = choose_precision(
+            recipe.compute.precision,
+            self._encoder,
+            prepared.train_images[: recipe.batch.size].float().div(255.0),
+        )
+        self._recipe = recipe.model_copy(
+            update={
+                "compute": recipe.compute.model_copy(
+                    update={"precision": self._precision, "threads": torch.get_num_threads()}
+                )
+            }
+        )
+        self._generator = torch.Generator(self._device)
+        self._step = 0
+        self._seconds = 0.0
+        self._spreads: list[float] = []
+        self._start_window()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, with the precision and the threads that are really used."""
+        return self._recipe
+
+    @property
+    def step(self) -> int:
+        """Optimiser updates done."""
+        return self._step
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the budget is used up."""
+        return self._step >= self._recipe.budget.steps
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that is evaluated and exported: the average, where one is kept."""
+        return self._average if self._recipe.optimizer.average_decay else self._encoder
+
+    def train_to_report(self) -> None:
+        """Train to the next step at which a report is due, at most to the end of the budget."""
+        every, total = self._recipe.budget.report_every, self._recipe.budget.steps
+        self.train(min((self._step // every + 1) * every, total) - self._step)
+
+    def train(self, num_steps: int) -> None:
+        """Make `num_steps` optimiser updates."""
+        start = time.perf_counter()
+        self._encoder.train()
+        for _ in range(num_steps):
+            self._train_step()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        elapsed = time.perf_counter() - start
+        self._seconds += elapsed
+        self._window_seconds += elapsed
+
+    def evaluate(self) -> Report:
+        """Score the encoder on the frozen episodes and read the signs of collapse.
+
+        Raises:
+            FloatingPointError: If the loss or an embedding is not finite any more.
+        """
+        start = time.perf_counter()
+        loss = float(self._loss_sum) / max(1, self._window_steps)
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at step {self._step}")
+        raw = embed(self.encoder, self._prepared.validation_images, unit_norm=False)
+        if not bool(torch.isfinite(raw).all()):
+            raise FloatingPointError(f"an embedding is not finite at step {self._step}")
+        embeddings = (
+            torch.nn.functional.normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
+        )
+        score = mean_with_interval(score_episodes(embeddings, self._prepared.episodes))
+        some = _spread_pairs(len(raw))
+        signs = collapse_signs(raw[some], torch.from_numpy(self._prepared.data.validation.labels[some]))
+        self._spreads.append(signs.spread)
+        self._seconds += time.perf_counter() - start
+        report = Report(
+            step=self._step,
+            one_shot_accuracy=score.one_shot_accuracy,
+            interval_low=score.low,
+            interval_high=score.high,
+            loss=loss,
+            active_share=float(self._active_sum) / max(1, self._window_steps),
+            spread=signs.spread,
+            effective_rank=signs.effective_rank,
+            mean_positive_distance=signs.mean_positive_distance,
+            mean_negative_distance=signs.mean_negative_distance,
+            embedding_norm=signs.embedding_norm,
+            seconds=self._seconds,
+            images_per_second=self._window_steps * self._recipe.batch.size
+            / max(self._window_seconds, 1e-9),
+            is_collapsed=is_collapsed(self._spreads),
+        )
+        self._start_window()
+        return report
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        temporary = path.with_name(path.name + ".partial")
+        with temporary.open("wb") as file:
+            torch.save(self.state_dict(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same recipe; it is read without running any code.
+
+        Raises:
+            ValueError: If the checkpoint is of another recipe.
+        """
+        self.load_state_dict(torch.load(path, map_location=self._device, weights_only=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, as tensors and plain values."""
+        return {
+            "recipe": self._recipe.digest,
+            "compute": self._recipe.compute.model_dump(),
+            "step": self._step,
+            "seconds": self._seconds,
+            "spreads": list(self._spreads),
+            "encoder": self._encoder.state_dict(),
+            "average": self._average.state_dict(),
+            "objective": self._objective.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "window": (self._window_steps, self._window_seconds),
+            "sums": (self._loss_sum, self._active_sum),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` gave.
+
+        Raises:
+            ValueError: If it is the state of another recipe.
+        """
+        if state["recipe"] != self._recipe.digest:
+            raise ValueError(
+                f"the checkpoint must be of recipe {self._recipe.digest}, got {state['recipe']}: "
+                "another recipe, precision or number of threads"
+            )
+        self._step = state["step"]
+        self._seconds = state["seconds"]
+        self._spreads = list(state["spreads"])
+        self._encoder.load_state_dict(state["encoder"])
+        self._average.load_state_dict(state["average"])
+        self._objective.load_state_dict(state["objective"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._window_steps, self._window_seconds = state["window"]
+        self._loss_sum, self._active_sum = state["sums"]
+
+    def _train_step(self) -> None:
+        """One update; nothing in here waits for the device."""
+        optimizer = self._recipe.optimizer
+        batch = self._sampler.draw(self._step)
+        seed = np.random.SeedSequence((self._recipe.seed, self._step)).generate_state(1)
+        self._generator.manual_seed(int(seed[0]))
+        images = augment(
+            self._prepared.train_images[batch.images.to(self._device)],
+            self._recipe.augment,
+            batch.quarter_turns.to(self._device),
+            self._generator,
+        )
+        with autocast(self._precision, self._device):
+            embeddings = self._encoder(images)
+        output = self._objective(embeddings, batch.labels.to(self._device), self._generator)
+        self._optimizer.zero_grad(set_to_none=True)
+        output.value.backward()
+        if optimizer.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), optimizer.gradient_clip)
+        set_learning_rate(
+            self._optimizer,
+            learning_rate_at(optimizer, self._step, self._recipe.budget.steps),
+        )
+        self._optimizer.step()
+        if optimizer.average_decay:
+            self._update_average(self._encoder, self._step)
+        self._loss_sum += output.value.detach()
+        self._active_sum += output.active_share.detach()
+        self._window_steps += 1
+        self._step += 1
+
+    def _start_window(self) -> None:
+        """Begin the running means of the next report."""
+        self._loss_sum = torch.zeros((), device=self._device)
+        self._active_sum = torch.zeros((), device=self._device)
+        self._window_steps = 0
+        self._window_seconds = 0.0
+
+
+def _spread_pairs(num_images: int) -> np.ndarray:
+    """Images to read the signs from, spread over the set; neighbours are mostly of one class."""
+    first = np.linspace(0, num_images - 2, min(SIGNS_PAIRS, num_images - 1)).astype(np.int64)
+    return np.unique(np.stack([first, first + 1]))
