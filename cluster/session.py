@@ -197,8 +197,8 @@ def _refusal(target: ClusterAddress, error: BaseException) -> str:
     if "Version mismatch" in reasons:
         versions = " ".join(reasons.partition("Version mismatch")[2].split())
         return (
-            f"Ray at address {target.text} runs other versions than this process; install the same "
-            f"Ray and Python on both{versions}"
+            f"Ray at address {target.text} runs other versions than this process; install "
+            f"the same Ray and Python on both{versions}"
         )
     return (
         f"something listens at address {target.text}, but it did not answer as a Ray head within "

@@ -1,15 +1,23 @@
-"""What one trial does: data, encoder, loss, miner, training, evaluation."""
+"""What one trial does: data, encoder, loss, miner, training, evaluation.
 
-from .bundle import Embedder, export_checkpoint, export_state, load
-from .data import DATASETS, DataError, ImageSet, Preprocessing, TrialData, load_trial_data
-from .device import default_device
-from .encoders import ENCODERS, Encoder, build_encoder
-from .evaluation import Score, baselines
-from .losses import LOSSES
-from .miners import MINERS
-from .prepared import PreparedData, prepare
-from .report import Report
-from .trial import Trial
+The names are imported at their first use: a command that only reads a study's reports must not
+wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bundle import Embedder, export_checkpoint, export_state, load
+    from .data import DATASETS, DataError, ImageSet, Preprocessing, TrialData, load_trial_data
+    from .device import default_device
+    from .encoders import ENCODERS, Encoder, build_encoder
+    from .evaluation import Score, baselines
+    from .losses import LOSSES
+    from .miners import MINERS
+    from .prepared import PreparedData, prepare
+    from .report import Report
+    from .trial import Trial
 
 __all__ = [
     "DATASETS",
@@ -35,3 +43,32 @@ __all__ = [
     "load_trial_data",
     "prepare",
 ]
+
+_MODULE_OF = {
+    **dict.fromkeys(("Embedder", "export_checkpoint", "export_state", "load"), ".bundle"),
+    **dict.fromkeys(
+        ("DATASETS", "DataError", "ImageSet", "Preprocessing", "TrialData", "load_trial_data"),
+        ".data",
+    ),
+    "default_device": ".device",
+    **dict.fromkeys(("ENCODERS", "Encoder", "build_encoder"), ".encoders"),
+    **dict.fromkeys(("Score", "baselines"), ".evaluation"),
+    "LOSSES": ".losses",
+    "MINERS": ".miners",
+    **dict.fromkeys(("PreparedData", "prepare"), ".prepared"),
+    "Report": ".report",
+    "Trial": ".trial",
+}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(module, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,13 +6,15 @@ B batch, C channels, S image side.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from ..spaces import AugmentConfig
 
 
-def random_affine(config: AugmentConfig, quarter_turns: Tensor, generator: torch.Generator) -> Tensor:
+def random_affine(
+    config: AugmentConfig, quarter_turns: Tensor, generator: torch.Generator
+) -> Tensor:
     """Affine maps, from output to input coordinates, each rotation * shear * scale + shift.
 
     Args:
@@ -56,8 +58,6 @@ def augment(
         Float images in [0, 1], shape (B, C, S, S).
     """
     maps = random_affine(config, quarter_turns, generator)
-    grid = F.affine_grid(maps, list(images.shape), align_corners=False)  # (B, S, S, 2)
+    grid = affine_grid(maps, list(images.shape), align_corners=False)  # (B, S, S, 2)
     padding = "zeros" if images.shape[1] == 1 else "border"
-    return F.grid_sample(
-        images.float().div_(255.0), grid, padding_mode=padding, align_corners=False
-    )
+    return grid_sample(images.float().div_(255.0), grid, padding_mode=padding, align_corners=False)

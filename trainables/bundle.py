@@ -82,7 +82,9 @@ class Embedder:
         except FileNotFoundError:
             raise
         except (OSError, Image.DecompressionBombError) as error:
-            raise ValueError(f"images must be readable image files, got {image}: {error}") from error
+            raise ValueError(
+                f"images must be readable image files, got {image}: {error}"
+            ) from error
 
 
 def export_checkpoint(

@@ -35,7 +35,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.register_buffer("mean", mean.view(1, -1, 1, 1).clone())
-        self.register_buffer("std", torch.where(std > 0, std, torch.ones_like(std)).view(1, -1, 1, 1))
+        safe = torch.where(std > 0, std, torch.ones_like(std))
+        self.register_buffer("std", safe.view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Raw embeddings of images.
@@ -47,7 +48,8 @@ class Encoder(nn.Module):
             Embeddings, not normalised, shape (B, D).
         """
         normalised = (images - self.mean) / self.std
-        return cast(Tensor, self.backbone(normalised.contiguous(memory_format=torch.channels_last)))
+        normalised = normalised.contiguous(memory_format=torch.channels_last)
+        return cast(Tensor, self.backbone(normalised))
 
 
 def build_conv4(config: Conv4, channels: int, image_size: int) -> nn.Module:
@@ -69,9 +71,9 @@ def build_conv4(config: Conv4, channels: int, image_size: int) -> nn.Module:
         convolution = nn.Conv2d(
             channels if block == 0 else config.width, config.width, 3, padding=1, bias=False
         )
-        normalise = [nn.BatchNorm2d(config.width), nn.ReLU(inplace=True)]
-        pool = [nn.MaxPool2d(2)]
-        layers += [convolution, *(pool + normalise if config.pool == "first" else normalise + pool)]
+        rest: list[nn.Module] = [nn.BatchNorm2d(config.width), nn.ReLU(inplace=True)]
+        rest.insert(0 if config.pool == "first" else len(rest), nn.MaxPool2d(2))
+        layers += [convolution, *rest]
     side = image_size // 2**POOLINGS
     head = nn.Linear(config.width * side * side, config.embedding_dim)
     return nn.Sequential(*layers, nn.Flatten(), head)
@@ -124,5 +126,4 @@ def build_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = ENCODERS[config.name](config, channels, image_size)
-    # The stubs of Module.to lack the overload for memory formats alone.
-    return Encoder(backbone, mean, std).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return Encoder(backbone, mean, std).to(memory_format=torch.channels_last)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from .episodes import score_episodes
 from .prepared import PreparedData
@@ -57,7 +57,7 @@ def embed(encoder: nn.Module, images: Tensor, *, unit_norm: bool) -> Tensor:
     """
     encoder.eval()
     raw = torch.cat([encoder(part.float().div_(255.0)) for part in images.split(EMBED_BATCH)])
-    return F.normalize(raw, dim=1) if unit_norm else raw
+    return normalize(raw, dim=1) if unit_norm else raw
 
 
 def baselines(prepared: PreparedData) -> dict[str, Score]:

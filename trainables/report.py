@@ -14,7 +14,7 @@ class Report:
         interval_low: Lower end of its 95 % interval over episodes.
         interval_high: Upper end.
         loss: Mean training loss since the last report; never a measure of progress across losses.
-        active_share: Share of the terms of the loss that were not zero, mean since the last report.
+        active_share: Share of the terms of the loss that were not zero, since the last report.
         spread: Root mean square over dimensions of the standard deviation of unit embeddings,
             times sqrt(D): 1 = isotropic, 0 = all in one point.
         effective_rank: exp of the entropy of the normalised squared singular values.

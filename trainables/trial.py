@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from ..spaces import Recipe
 from .augment import augment
@@ -136,12 +137,11 @@ class Trial:
         raw = embed(self.encoder, self._prepared.validation_images, unit_norm=False)
         if not bool(torch.isfinite(raw).all()):
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
-        embeddings = (
-            torch.nn.functional.normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
-        )
+        embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
         score = mean_with_interval(score_episodes(embeddings, self._prepared.episodes))
         some = _spread_pairs(len(raw))
-        signs = collapse_signs(raw[some], torch.from_numpy(self._prepared.data.validation.labels[some]))
+        labels = self._prepared.data.validation.labels[some]
+        signs = collapse_signs(raw[some], torch.from_numpy(labels))
         self._spreads.append(signs.spread)
         self._seconds += time.perf_counter() - start
         report = Report(
@@ -157,8 +157,7 @@ class Trial:
             mean_negative_distance=signs.mean_negative_distance,
             embedding_norm=signs.embedding_norm,
             seconds=self._seconds,
-            images_per_second=self._window_steps * self._recipe.batch.size
-            / max(self._window_seconds, 1e-9),
+            images_per_second=self._images_per_second(),
             is_collapsed=is_collapsed(self._spreads),
         )
         self._start_window()
@@ -248,6 +247,11 @@ class Trial:
         self._active_sum += output.active_share.detach()
         self._window_steps += 1
         self._step += 1
+
+    def _images_per_second(self) -> float:
+        """Of training since the last report."""
+        images = self._window_steps * self._recipe.batch.size
+        return images / self._window_seconds if images else 0.0
 
     def _start_window(self) -> None:
         """Begin the running means of the next report."""

@@ -63,5 +63,7 @@ def test_turned_classes_are_classes_of_their_own() -> None:
 
 
 def test_more_classes_than_the_set_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch.classes must be <= 18, the training classes, got 19"):
+    with pytest.raises(
+        ValueError, match=r"batch.classes must be <= 18, the training classes, got 19"
+    ):
         BatchSampler(BatchConfig(classes=19, samples=2), image_set(), seed=0)

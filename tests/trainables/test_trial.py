@@ -124,9 +124,7 @@ def test_a_collapsing_trial_is_called_collapsed_at_its_third_report(
     prepared: PreparedData,
 ) -> None:
     # One point is where the contrastive loss rests when no negative is ever near enough to count.
-    objective = ObjectiveConfig(
-        loss=Contrastive(margin=1e-6), miner=MinerConfig(name="all")
-    )
+    objective = ObjectiveConfig(loss=Contrastive(margin=1e-6), miner=MinerConfig(name="all"))
     config = recipe(
         objective=objective,
         optimizer=OptimizerConfig(learning_rate=3e-2, warmup=0.0),

@@ -1,0 +1,56 @@
+"""Exports the model of a study's trial."""
+
+from pathlib import Path
+
+from ..trainables import Preprocessing, export_checkpoint
+from .folder import StudyError
+from .ray_trial import data_key
+from .records import TrialRecord
+from .scores import selection_scores
+from .study import Study
+
+
+def export_best(study: Study, folder: Path) -> TrialRecord | None:
+    """Export the best trial that trained its whole budget.
+
+    Returns:
+        The trial; None if no trial is complete yet, and then nothing is written.
+    """
+    best = study.leaderboard().best
+    if best is None:
+        return None
+    export_trial(study, best, folder)
+    return best
+
+
+def export_trial(study: Study, record: TrialRecord, folder: Path) -> None:
+    """Export one trial's newest checkpoint.
+
+    Raises:
+        StudyError: If it has no checkpoint, as trials that failed early do.
+    """
+    checkpoints = study.folder.checkpoints(record.number)
+    if not checkpoints or not record.reports:
+        raise StudyError(
+            f"trial {record.number} of study {study.name} has no checkpoint to export"
+        )
+    description = study.settings.data[data_key(record.recipe.data)]
+    export_checkpoint(
+        checkpoints[0],
+        record.recipe,
+        Preprocessing(**description["preprocessing"]),
+        selection_scores(
+            record.recipe,
+            record.reports,
+            data=description,
+            episodes=study.settings.episodes,
+            baselines=study.settings.baselines,
+            versions=study.settings.versions,
+            origin={
+                "study": study.name,
+                "trial": record.number,
+                "best_of": len(study.records()),
+            },
+        ),
+        folder,
+    )

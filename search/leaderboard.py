@@ -1,0 +1,226 @@
+"""Trials ranked by one-shot accuracy: as rows, JSON, CSV and a table of 80 columns."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import labels
+from .folder import write_text
+from .records import TrialRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+METRIC = "one_shot_accuracy"
+
+MAX_FAILURE_LINES = 8
+
+CSV_COLUMNS = (
+    "rank",
+    "trial",
+    "state",
+    "one_shot_accuracy",
+    "interval_low",
+    "interval_high",
+    "steps",
+    "seconds",
+    "loss",
+    "miner",
+    "margin",
+    "temperature",
+    "embedding_dim",
+    "learning_rate",
+    "weight_decay",
+    "classes",
+    "samples",
+    "draw",
+    "attempts",
+    "collapsed",
+    "failure",
+    "recipe",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial at its place.
+
+    Attributes:
+        rank: 1 for the best; trials without a score that counts come last.
+        record: The trial.
+    """
+
+    rank: int
+    record: TrialRecord
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain data; numbers that are not finite, and what is missing, are None."""
+        record, report = self.record, self.record.last_report
+        loss = record.recipe.objective.loss
+        return {
+            "rank": self.rank,
+            "trial": record.number,
+            "state": record.state,
+            "recipe": record.recipe.to_dict(),
+            "one_shot_accuracy": _finite(report.one_shot_accuracy) if report else None,
+            "interval": (
+                [_finite(report.interval_low), _finite(report.interval_high)] if report else None
+            ),
+            "steps": report.step if report else 0,
+            "seconds": _finite(record.seconds),
+            "loss": loss.name,
+            "miner": record.recipe.objective.miner.name,
+            "margin": getattr(loss, "margin", None),
+            "temperature": getattr(loss, "temperature", None),
+            "embedding_dim": record.recipe.encoder.embedding_dim,
+            "attempts": record.attempts,
+            "collapsed": labels.is_collapsed(record),
+            "failure": record.failure,
+        }
+
+    def to_csv(self) -> dict[str, Any]:
+        """The row as flat cells, by `CSV_COLUMNS`; the recipe is its digest."""
+        content = self.to_json()
+        recipe = self.record.recipe
+        low, high = content["interval"] or (None, None)
+        return content | {
+            "interval_low": low,
+            "interval_high": high,
+            "learning_rate": recipe.optimizer.learning_rate,
+            "weight_decay": recipe.optimizer.weight_decay,
+            "classes": recipe.batch.classes,
+            "samples": recipe.batch.samples,
+            "draw": recipe.batch.draw,
+            "recipe": recipe.digest,
+        }
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The trials of a study by the accuracy of their last report, best first.
+
+    A stopped trial stands where its score at the step it reached puts it, with its state shown.
+    Failed and collapsed trials and those without a report come last: their score, if any, is not
+    one of a model that can be had. Equal scores: complete trials first, then the older ones.
+
+    Attributes:
+        study: Name of the study.
+        rows: All trials.
+        baselines: Scores on the same episodes that need no training, by name: each with
+            `one_shot_accuracy` and `interval`.
+    """
+
+    study: str
+    rows: tuple[Row, ...]
+    baselines: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def from_records(
+        cls,
+        study: str,
+        records: Sequence[TrialRecord],
+        *,
+        baselines: Mapping[str, Mapping[str, Any]],
+    ) -> "Leaderboard":
+        """Rank the trials of a study, in whatever order they come."""
+        ranked = sorted(records, key=_sort_key)
+        rows = tuple(Row(rank, record) for rank, record in enumerate(ranked, start=1))
+        return cls(study, rows, baselines)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The first trial that trained its whole budget; None if there is none."""
+        for row in self.rows:
+            if row.record.state == "complete" and labels.is_ranked(row.record):
+                return row.record
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """The leaderboard as plain data, as `tripletune leaderboard --json` prints it."""
+        return {
+            "study": self.study,
+            "metric": METRIC,
+            "trials": [row.to_json() for row in self.rows],
+            "baselines": {name: dict(score) for name, score in self.baselines.items()},
+        }
+
+    def to_csv(self, path: Path) -> None:
+        """Write one line a trial, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row.to_csv() for row in self.rows)
+        write_text(path, text.getvalue())
+
+    def render_table(self, console: "Console") -> None:
+        """Print a table that fits 80 columns; without colours where it is piped."""
+        from rich.table import Table
+        from rich.text import Text
+
+        if not self.rows:
+            console.print(f"study {self.study} has no trials yet", highlight=False, markup=False)
+            return
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        table.add_column("#", justify="right", no_wrap=True)
+        table.add_column("trial", justify="right", no_wrap=True)
+        for name in ("state", "loss", "miner", "m / t"):
+            table.add_column(name, no_wrap=True)
+        for name in ("dim", "accuracy", "steps", "time"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*self._cells(row), style="bold" if row.record is self.best else "")
+        for name, score in self.baselines.items():
+            low, high = score["interval"]
+            mean = labels.accuracy(score["one_shot_accuracy"], low, high)
+            label = Text(name.replace("_", " "), style="dim")
+            table.add_row("", "", "", label, "", "", "", Text(mean, style="dim"), "", "")
+        console.print(table)
+        for line in self._notes():
+            console.print(line, overflow="ellipsis", no_wrap=True, markup=False, highlight=False)
+
+    def _cells(self, row: Row) -> list[Any]:
+        from rich.text import Text
+
+        record, word = row.record, labels.state_word(row.record)
+        is_ranked = labels.is_ranked(record)
+        return [
+            str(row.rank) if is_ranked else "-",
+            str(record.number),
+            Text(word, style=labels.STATE_STYLES[word]),
+            labels.loss_name(record),
+            labels.miner_name(record),
+            labels.sharpness(record),
+            str(record.recipe.encoder.embedding_dim),
+            labels.report_accuracy(record.last_report) if is_ranked else "-",
+            str(record.last_report.step) if record.last_report else "0",
+            labels.duration(record.seconds),
+        ]
+
+    def _notes(self) -> list[str]:
+        """Why trials have no rank, and what there is to export."""
+        lost = [
+            row.record
+            for row in self.rows
+            if row.record.state == "failed" or labels.is_collapsed(row.record)
+        ]
+        lines = [labels.failure_line(record) for record in lost[:MAX_FAILURE_LINES]]
+        if len(lost) > len(lines):
+            lines.append(f"and {len(lost) - len(lines)} more without a rank: see --json")
+        if self.best is None:
+            lines.append("no trial has trained its whole budget yet: nothing to export")
+        return lines
+
+
+def _sort_key(record: TrialRecord) -> tuple[bool, float, bool, int]:
+    report = record.last_report
+    is_ranked = labels.is_ranked(record)
+    accuracy = report.one_shot_accuracy if report and is_ranked else 0.0
+    return (not is_ranked, -accuracy, record.state != "complete", record.number)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

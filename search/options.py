@@ -1,0 +1,61 @@
+"""The options of a search, checked where they are given."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from .schedulers import SchedulerName
+
+WandbMode = Literal["auto", "online", "offline", "off"]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How a search runs; what it searches is the space's.
+
+    Attributes:
+        trials: Of the whole study, early-stopped and failed ones included.
+        time_budget_s: Wall-clock seconds of one start; trials still running then stay unfinished.
+        concurrency: Trials at a time; None fills what Ray sees.
+        cpus_per_trial: Ray CPUs of a trial; None is 1, or an even share beside a GPU.
+        gpus_per_trial: Ray GPUs of a trial, fractions too; None is 1 where there are GPUs, else 0.
+        scheduler: `asha` stops the worse trials early, `none` trains all to the end.
+        seed: Of the sampler.
+        address: Of a running Ray cluster; None starts a private one on this machine.
+        wandb: Where the trials go besides the study: `auto` is online with a W&B login and offline
+            files without.
+        wandb_project: W&B project.
+    """
+
+    trials: int = 20
+    time_budget_s: float | None = None
+    concurrency: int | None = None
+    cpus_per_trial: float | None = None
+    gpus_per_trial: float | None = None
+    scheduler: SchedulerName = "asha"
+    seed: int = 0
+    address: str | None = None
+    wandb: WandbMode = "auto"
+    wandb_project: str = "tripletune"
+
+    def __post_init__(self) -> None:
+        """Refuse what can't run.
+
+        Raises:
+            ValueError: With the option, the rule and the value.
+        """
+        if self.trials < 1:
+            raise ValueError(f"trials must be >= 1, got {self.trials}")
+        if self.time_budget_s is not None and self.time_budget_s <= 0:
+            raise ValueError(f"time budget must be > 0 seconds, got {self.time_budget_s:g}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SearchOptions":
+        """Options that `to_dict` gave; those of a newer version are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})

@@ -1,0 +1,118 @@
+"""The trial as Ray Tune runs it: one actor serves many trials, one after another.
+
+The actor keeps torch, the data and the episodes, so that a trial after the first starts at once.
+A trial that fails says so in a result of its own: the actor lives on and the reason is kept.
+"""
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray import tune
+
+from ..spaces import DataConfig, EvaluationConfig, Recipe
+from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
+from .folder import CHECKPOINT_FILE
+
+NUMBER: Final = "number"
+RECIPE: Final = "recipe"
+THREADS: Final = "threads"
+RESUME_FROM: Final = "resume_from"
+
+STEP: Final = "step"
+REPORT: Final = "report"
+FAILURE: Final = "failure"
+TRACEBACK: Final = "traceback"
+
+
+def data_key(config: DataConfig) -> str:
+    """Name of a data section among those of a space."""
+    return config.model_dump_json()
+
+
+class RayTrial(tune.Trainable):
+    """Runs one recipe after another; see `Trial` for what a trial does."""
+
+    _datasets: Mapping[str, "ray.ObjectRef[TrialData]"]
+    _prepared: dict[tuple[str, EvaluationConfig], PreparedData]
+
+    def setup(  # type: ignore[override]  # `tune.with_parameters` adds the data
+        self, config: dict[str, Any], datasets: Mapping[str, "ray.ObjectRef[TrialData]"]
+    ) -> None:
+        """Take over the shared data, once an actor, and begin the first trial."""
+        self._datasets = datasets
+        self._prepared = {}
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin the next trial in the same process."""
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next report.
+
+        Returns:
+            The step, the metric and the report; or the reason why the trial ends here.
+        """
+        try:
+            if self._trial is None:
+                raise self._problem
+            if not self._trial.is_done:
+                self._trial.train_to_report()
+            report = self._trial.evaluate()
+        except Exception as error:  # the trial's edge: any failure becomes a record
+            return {
+                FAILURE: f"{type(error).__name__}: {error}",
+                TRACEBACK: "".join(traceback.format_exception(error)),
+                tune.result.DONE: True,
+            }
+        return {
+            STEP: report.step,
+            "one_shot_accuracy": report.one_shot_accuracy,
+            REPORT: report.to_dict(),
+            tune.result.DONE: self._trial.is_done or report.is_collapsed,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the trial's state; a failed trial has none."""
+        if self._trial is not None:
+            self._trial.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+
+    def load_checkpoint(self, checkpoint_dir: str | dict[Any, Any] | None) -> None:
+        """Go on from a state that Ray Tune kept (the actor or its node was lost)."""
+        if self._trial is not None and isinstance(checkpoint_dir, str):
+            self._trial.load(Path(checkpoint_dir) / CHECKPOINT_FILE)
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._trial: Trial | None = None
+        self._problem: Exception = RuntimeError("the trial was never begun")
+        try:
+            recipe = Recipe.model_validate(config[RECIPE])
+            if recipe.compute.threads is None:
+                compute = recipe.compute.model_copy(update={"threads": config[THREADS]})
+                recipe = recipe.model_copy(update={"compute": compute})
+            trial = Trial(recipe, self._data_of(recipe))
+            _load_newest(trial, config[RESUME_FROM])
+            self._trial = trial
+        except Exception as error:  # reported by the first step, which is the trial's edge
+            self._problem = error
+
+    def _data_of(self, recipe: Recipe) -> PreparedData:
+        key = (data_key(recipe.data), recipe.evaluation)
+        if key not in self._prepared:
+            data = ray.get(self._datasets[key[0]])
+            self._prepared[key] = prepare(data, recipe.evaluation, default_device())
+        return self._prepared[key]
+
+
+def _load_newest(trial: Trial, checkpoints: list[str]) -> None:
+    """Go on from the newest checkpoint that can be read; a torn one was being written."""
+    for path in checkpoints:
+        try:
+            trial.load(Path(path))
+        except Exception:  # torch raises many kinds; the next is older
+            continue
+        return
