@@ -107,6 +107,11 @@ class Trial:
         """The encoder that is evaluated and exported: the average, where one is kept."""
         return self._average if self._recipe.optimizer.average_decay else self._encoder
 
+    @property
+    def training_encoder(self) -> Encoder:
+        """The encoder whose weights the optimiser updates."""
+        return self._encoder
+
     def train_to_report(self) -> None:
         """Train to the next step at which a report is due, at most to the end of the budget."""
         every, total = self._recipe.budget.report_every, self._recipe.budget.steps

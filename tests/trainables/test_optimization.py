@@ -1,0 +1,58 @@
+"""Learning rate, parameter groups and the average of the weights."""
+
+import pytest
+import torch
+from toy import recipe, trial_data
+from tripletune.spaces import MinerConfig, ObjectiveConfig, OptimizerConfig, SigmoidPair
+from tripletune.trainables import Trial, prepare
+from tripletune.trainables.optimization import WeightAverage, build_optimizer, learning_rate_at
+
+CONFIG = OptimizerConfig(learning_rate=0.1, warmup=0.2)
+
+
+def test_the_rate_warms_up_to_its_peak_and_falls_to_zero() -> None:
+    rates = [learning_rate_at(CONFIG, step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1 / 20)
+    assert rates[19] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(0.1)
+    assert rates[:20] == sorted(rates[:20])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[60] == pytest.approx(0.05)
+    assert 0 < rates[99] < 0.001
+
+
+def test_a_constant_schedule_stays_at_its_peak() -> None:
+    constant = CONFIG.model_copy(update={"schedule": "constant"})
+    assert learning_rate_at(constant, 99, 100) == 0.1
+
+
+@pytest.mark.parametrize("total", [1, 2, 7])
+def test_the_shortest_budgets_have_a_rate(total: int) -> None:
+    assert all(0 < learning_rate_at(CONFIG, step, total) <= 0.1 for step in range(total))
+
+
+def test_weight_decay_goes_to_kernels_only_and_the_loss_is_trained_too() -> None:
+    prepared = prepare(trial_data(), recipe().evaluation, torch.device("cpu"))
+    objective = ObjectiveConfig(loss=SigmoidPair(), miner=MinerConfig(name="none"))
+    trial = Trial(recipe(objective=objective), prepared)
+    optimizer = build_optimizer(CONFIG, trial.training_encoder, trial._objective)
+    decayed, plain = optimizer.param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim <= 1 for p in plain["params"])
+    assert plain["weight_decay"] == 0.0
+    learned = list(trial._objective.parameters())
+    assert len(learned) == 2
+    assert all(any(p is q for q in plain["params"]) for p in learned)
+
+
+def test_the_average_follows_the_weights_as_its_formula_says() -> None:
+    network, average = torch.nn.BatchNorm1d(1), torch.nn.BatchNorm1d(1)
+    follow = WeightAverage(average, decay=0.9)
+    with torch.no_grad():
+        network.weight.fill_(5.0)
+        network.running_mean.fill_(3.0)  # type: ignore[union-attr]  # it tracks statistics
+    follow.update(network, step=0)  # decay (1 + 0) / (10 + 0)
+    assert average.weight.item() == pytest.approx(1.0 + 0.9 * 4.0)
+    assert average.running_mean.item() == pytest.approx(0.9 * 3.0)  # type: ignore[union-attr]
+    follow.update(network, step=1000)  # decay 0.9
+    assert average.weight.item() == pytest.approx(4.6 + 0.1 * 0.4)
