@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 import torch
+
 from tripletune.spaces import Recipe, Space
 from tripletune.trainables import PreparedData, Trial, default_device, load_trial_data, prepare
 from tripletune.trainables.precision import autocast
@@ -38,7 +39,7 @@ def recipe_of(size: int, loss: str, threads: int) -> Recipe:
             "compute.threads": threads,
         }
     )
-    return space.build(lambda _, distribution: distribution.corners[0])
+    return space.build(lambda _, distribution: distribution.middle)
 
 
 def seconds(run: Callable[[], None]) -> float:
@@ -97,11 +98,8 @@ def main() -> None:
             row = compare(recipe, prepared, arguments.steps, arguments.turns)
             rows.append({"encoder": "conv4", "image_size": size, "loss": loss, **row})
             if not arguments.json:
-                print(
-                    f"conv4-64 {size} px  {loss:8} step {row['step_images_per_second']:6.0f}  "
-                    f"bare {row['bare_images_per_second']:6.0f}  ratio {row['step_over_bare']:.3f}",
-                    flush=True,
-                )
+                rates = "  ".join(f"{name} {value:g}" for name, value in row.items())
+                print(f"conv4-64 {size} px  {loss:8} {rates}", flush=True)
     if arguments.json:
         print(json.dumps(rows, indent=2))
 

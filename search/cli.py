@@ -1,12 +1,14 @@
-"""The command line: `tripletune search | resume | leaderboard | export | train | describe | schema`.
+"""The command line: search, resume, leaderboard, export, train, describe, schema.
 
-Every command exits 0 when done, 1 when it failed, 2 when it was used wrongly; errors are one
-message without a traceback, which `--debug` shows.
+Every command exits 0 when done, also at the end of a time budget, 1 when it failed, 2 when it was
+used wrongly, and 128 + the signal when Ctrl-C (130) or SIGTERM (143) ended it. Errors are one
+message on standard error without a traceback, which `--debug` shows.
 """
 
 import json
 import re
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +17,12 @@ import typer
 from rich.console import Console
 
 from .. import __version__
-from .folder import StudyError, find_study, write_text
+from .folder import StudyError, find_study, shown, write_text
 
 if TYPE_CHECKING:
     from ..spaces import Recipe, Value
     from .live import LiveTable
+    from .study import Study
 
 app = typer.Typer(
     name="tripletune",
@@ -52,15 +55,23 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 StudyArgument = Annotated[str, typer.Argument(help="A study's name under --runs, or its folder.")]
 
 
-@app.callback()
-def _options(
-    context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"tripletune {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(name="search")
@@ -126,8 +137,8 @@ def search_command(
         wandb_project=wandb_project,
     )
     loaded = Space.load(space).with_values(_data_values(data) | _set_values(set_ or []))
-    study = run_search(loaded, options, name=name, runs=runs, live=_live(as_json))
-    _print_end(study.name, runs, as_json)
+    live = _live(as_json)
+    _run(lambda: run_search(loaded, options, name=name, runs=runs, live=live), as_json)
 
 
 @app.command(name="resume")
@@ -163,8 +174,8 @@ def resume_command(
         concurrency=concurrency if concurrency is not None else before.concurrency,
         address=address if address is not None else before.address,
     )
-    resume(opened, options, live=_live(as_json))
-    _print_end(str(opened.folder.path), runs, as_json)
+    live = _live(as_json)
+    _run(lambda: resume(opened, options, live=live), as_json)
 
 
 @app.command()
@@ -177,7 +188,9 @@ def leaderboard(
 
     Example: tripletune leaderboard omniglot-20261123-101500 --json
     """
-    _print_end(study, runs, as_json, with_hints=False)
+    from .study import Study
+
+    _print_leaderboard(Study.open(find_study(study, runs)), as_json)
 
 
 @app.command()
@@ -202,7 +215,7 @@ def export(
         if best is None:
             raise StudyError(
                 f"study {opened.name} has no complete trial to export yet: go on with "
-                f"`tripletune resume {opened.name}`, or choose one with --trial"
+                f"`{opened.folder.command('resume')}`, or choose one with --trial"
             )
     else:
         best = opened.record(trial)
@@ -281,19 +294,35 @@ def main() -> None:
         app(standalone_mode=True)
     except (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         _fail(error, debug, status=2)
-    except (StudyError, OSError, RuntimeError) as error:
+    except (StudyError, OSError, RuntimeError, ArithmeticError) as error:
         _fail(error, debug, status=1)
-    except KeyboardInterrupt as error:
-        _fail(error, debug, status=1, text="interrupted")
 
 
-def _fail(error: BaseException, debug: bool, *, status: int, text: str | None = None) -> None:
+def _fail(error: BaseException, debug: bool, *, status: int) -> None:
     if debug:
         raise error
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(
-        f"error: {text or error}"
-    )
+    _complain(f"error: {error}")
     raise SystemExit(status)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)
+
+
+def _run(search: Callable[[], "Study"], as_json: bool) -> None:
+    """Run a search to its end or its interruption, and print what there is."""
+    from .runner import SearchInterrupted
+
+    try:
+        study = search()
+    except SearchInterrupted as interruption:
+        _print_leaderboard(interruption.study, as_json)
+        _complain(str(interruption))
+        raise typer.Exit(interruption.exit_status) from None
+    _print_leaderboard(study, as_json)
+    if not as_json and study.folder.best.is_dir():
+        typer.echo(f"best model  {shown(study.folder.best)}")
+        typer.echo(f"look again  {study.folder.command('leaderboard')}")
 
 
 def _live(as_json: bool) -> "LiveTable":
@@ -302,26 +331,12 @@ def _live(as_json: bool) -> "LiveTable":
     return LiveTable(Console(stderr=as_json))
 
 
-def _print_end(study: str, runs: Path, as_json: bool, *, with_hints: bool = True) -> None:
-    """Print the leaderboard of a study, and what to do next."""
-    from .study import Study
-
-    opened = Study.open(find_study(study, runs))
-    board = opened.leaderboard()
+def _print_leaderboard(study: "Study", as_json: bool) -> None:
+    board = study.leaderboard()
     if as_json:
         typer.echo(json.dumps(board.to_json(), indent=2))
-        return
-    console = Console()
-    board.render_table(console)
-    if with_hints and opened.folder.best.is_dir():
-        shown = runs / opened.name
-        console.print(f"best model  {shown / 'best'}", highlight=False, soft_wrap=True)
-        console.print(
-            f"look again  tripletune leaderboard {opened.name}"
-            + ("" if runs == Path("runs") else f" --runs {runs}"),
-            highlight=False,
-            soft_wrap=True,
-        )
+    else:
+        board.render_table(Console())
 
 
 def _read_recipe(path: Path) -> "Recipe":
@@ -352,13 +367,17 @@ def _data_values(data: str | None) -> "dict[str, Value]":
 def _set_values(pairs: list[str]) -> "dict[str, Value]":
     """Values of `--set`, read as they would be in a space file."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     values = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise ValueError(f"--set must be KEY=VALUE, such as budget.steps=200, got {pair!r}")
-        values[key] = YAML(typ="safe").load(value)
+        try:
+            values[key] = YAML(typ="safe").load(value)
+        except YAMLError as error:
+            raise ValueError(f"--set {key} must be a YAML value, got {value!r}") from error
     return values
 
 

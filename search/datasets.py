@@ -6,6 +6,7 @@ from typing import Any
 
 from ..spaces import EvaluationConfig, Space
 from ..trainables import (
+    QUARTER_TURNS,
     PreparedData,
     TrialData,
     baselines,
@@ -13,7 +14,6 @@ from ..trainables import (
     load_trial_data,
     prepare,
 )
-from .ray_trial import data_key
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ def load_study_data(space: Space, say: Callable[[str], None]) -> StudyData:
     Raises:
         ValueError: If the data cannot be used, or cannot hold the episodes.
     """
-    datasets = {data_key(config): load_trial_data(config) for config in space.data_configs()}
+    datasets = {config.key: load_trial_data(config) for config in space.data_configs()}
     for note in dict.fromkeys(note for data in datasets.values() for note in data.notes):
         say(note)
+    _require_enough_classes(space, next(iter(datasets.values())))
     evaluation = _evaluation(space)
-    first, *others = (prepare(data, evaluation, default_device()) for data in datasets.values())
+    # On the processor: a context on a GPU would take memory from the trials all along.
+    device = default_device(is_gpu_allowed=False)
+    first, *others = (prepare(data, evaluation, device) for data in datasets.values())
     for other in others:
         # Sizes and colours of one set: the same files, so the same classes and episodes.
         if other.episodes.digest != first.episodes.digest:
@@ -80,9 +83,22 @@ def changes(then: Mapping[str, Mapping[str, Any]], now: StudyData) -> list[str]:
     return lines
 
 
+def _require_enough_classes(space: Space, data: TrialData) -> None:
+    """Refuse batches that the data can never fill, before trials fail by them."""
+    for batch in space.batch_configs():
+        turns = QUARTER_TURNS if batch.rotations_as_classes else 1
+        most = data.train.num_classes * turns
+        if batch.classes > most:
+            raise ValueError(
+                f"batch.classes must be <= {most}, the training classes"
+                f"{' and their quarter turns' if turns > 1 else ''} of these data, got "
+                f"{batch.classes}; lower it, as with --set batch.classes={most}"
+            )
+
+
 def _evaluation(space: Space) -> EvaluationConfig:
     """The evaluation of the space, which is the same for all its recipes."""
-    return space.build(lambda _, distribution: distribution.corners[0]).evaluation
+    return space.build(lambda _, distribution: distribution.middle).evaluation
 
 
 def describe_data(data: TrialData) -> dict[str, Any]:

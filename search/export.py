@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ..trainables import Preprocessing, export_checkpoint
 from .folder import StudyError
-from .ray_trial import data_key
 from .records import TrialRecord
 from .scores import selection_scores
 from .study import Study
@@ -24,17 +23,21 @@ def export_best(study: Study, folder: Path) -> TrialRecord | None:
 
 
 def export_trial(study: Study, record: TrialRecord, folder: Path) -> None:
-    """Export one trial's newest checkpoint.
+    """Export one trial's newest checkpoint, which is that of its last report.
 
     Raises:
-        StudyError: If it has no checkpoint, as trials that failed early do.
+        StudyError: If the trial failed (its weights may be no numbers) or is not over (its score
+            may be newer than its weights), or its checkpoint is gone.
     """
+    if record.state not in ("complete", "pruned"):
+        why = record.failure or f"go on with `{study.folder.command('resume')}` first"
+        raise StudyError(f"trial {record.number} of study {study.name} is {record.state}: {why}")
     checkpoints = study.folder.checkpoints(record.number)
     if not checkpoints or not record.reports:
         raise StudyError(
             f"trial {record.number} of study {study.name} has no checkpoint to export"
         )
-    description = study.settings.data[data_key(record.recipe.data)]
+    description = study.settings.data[record.recipe.data.key]
     export_checkpoint(
         checkpoints[0],
         record.recipe,

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 from ruamel.yaml import YAML
 
 RESERVE_BYTES = 100 * 2**20
@@ -45,7 +48,7 @@ class StudyFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that runs the study."""
+        """Held by the process that runs the study; see `claimed`."""
         return self.path / "running.lock"
 
     @property
@@ -69,11 +72,93 @@ class StudyFolder:
         return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def free_bytes(self) -> int:
-        """Free space where the study lies."""
-        return shutil.disk_usage(self.path).free
+        """Free space where the study lies, or will lie."""
+        existing = next(path for path in (self.path, *self.path.parents) if path.exists())
+        return shutil.disk_usage(existing).free
+
+    def command(self, name: str) -> str:
+        """A command on this study, as it is typed where the process was started."""
+        command = f"tripletune {name} {self.name}"
+        if self.path.parent == Path("runs").resolve():
+            return command
+        return f"{command} --runs {shown(self.path.parent)}"
+
+    def make(self) -> None:
+        """Make the folder if it is not there.
+
+        Raises:
+            StudyError: If it cannot be made or written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.lock.touch()
+        except OSError as error:
+            raise StudyError(f"the study cannot be written to {self.path}: {error}") from error
+
+    def require_new(self) -> None:
+        """Refuse to begin a study where there is one.
+
+        Raises:
+            StudyError: With the command that goes on with the one that is there.
+        """
+        if self.settings.exists():
+            raise StudyError(
+                f"study {self.name} exists in {self.path}: go on with it by "
+                f"`{self.command('resume')}`, or choose another --name"
+            )
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the study for this process alone; the claim ends with the process.
+
+        Raises:
+            StudyError: If another process runs it.
+        """
+        lock = filelock.FileLock(self.lock)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise StudyError(
+                f"study {self.name} is being run by another process, which holds {self.lock}: "
+                "stop that one first"
+            ) from None
+        try:
+            self._mend_journal()
+            yield
+        finally:
+            lock.release()
+
+    def _mend_journal(self) -> None:
+        """Cut off a last line that was not written whole (full disk, power loss).
+
+        Optuna reads over it, but would write its next entry onto it, and never read on.
+        """
+        if not self.journal.exists():
+            return
+        with self.journal.open("rb+") as file:
+            content = file.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)
 
 
 CHECKPOINT_FILE = "trial.pt"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def new_study_folder(name: str, runs: Path) -> StudyFolder:
+    """The folder of a study that is to be made.
+
+    Raises:
+        ValueError: If the name cannot be that of a folder and of a W&B group.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "name must be 1 to 100 letters, digits, '.', '_' and '-', and begin with a letter or "
+            f"digit, got {name!r}"
+        )
+    return StudyFolder((runs / name).resolve())
 
 
 def trial_folder_name(number: int) -> str:
@@ -95,6 +180,12 @@ def find_study(name_or_path: str | Path, runs: Path) -> StudyFolder:
         f"no study {str(name_or_path)!r} under {runs}; "
         + (f"there are: {', '.join(known)}" if known else "there is none yet: tripletune search")
     )
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def write_text(path: Path, text: str) -> None:

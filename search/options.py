@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from .schedulers import SchedulerName
-
+SchedulerName = Literal["asha", "none"]
 WandbMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -47,6 +46,11 @@ class SearchOptions:
             raise ValueError(f"trials must be >= 1, got {self.trials}")
         if self.time_budget_s is not None and self.time_budget_s <= 0:
             raise ValueError(f"time budget must be > 0 seconds, got {self.time_budget_s:g}")
+        if self.address is not None and self.address.startswith("ray://"):
+            raise ValueError(
+                "address must be that of the head itself, host:port, since Ray Tune does not run "
+                f"through Ray Client, got {self.address}; its port is 6379 by default"
+            )
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 

@@ -7,29 +7,26 @@ A trial that fails says so in a result of its own: the actor lives on and the re
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Final
 
 import ray
 from ray import tune
 
-from ..spaces import DataConfig, EvaluationConfig, Recipe
+from ..spaces import EvaluationConfig, Recipe
 from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
 from .folder import CHECKPOINT_FILE
 
 NUMBER: Final = "number"
 RECIPE: Final = "recipe"
 THREADS: Final = "threads"
+USES_GPU: Final = "uses_gpu"
 RESUME_FROM: Final = "resume_from"
 
 STEP: Final = "step"
 REPORT: Final = "report"
 FAILURE: Final = "failure"
 TRACEBACK: Final = "traceback"
-
-
-def data_key(config: DataConfig) -> str:
-    """Name of a data section among those of a space."""
-    return config.model_dump_json()
 
 
 class RayTrial(tune.Trainable):
@@ -44,10 +41,18 @@ class RayTrial(tune.Trainable):
         """Take over the shared data, once an actor, and begin the first trial."""
         self._datasets = datasets
         self._prepared = {}
+        self._has_failed = False
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial in the same process."""
+        """Begin the next trial in the same process.
+
+        Returns:
+            Whether it could: after a failure on a GPU, whose context may be broken, the trial
+            gets a process of its own.
+        """
+        if self._has_failed and self._config[USES_GPU]:
+            return False
         self._begin(new_config)
         return True
 
@@ -64,8 +69,9 @@ class RayTrial(tune.Trainable):
                 self._trial.train_to_report()
             report = self._trial.evaluate()
         except Exception as error:  # the trial's edge: any failure becomes a record
+            self._has_failed = True
             return {
-                FAILURE: f"{type(error).__name__}: {error}",
+                FAILURE: " ".join(f"{type(error).__name__}: {error}".split()),
                 TRACEBACK: "".join(traceback.format_exception(error)),
                 tune.result.DONE: True,
             }
@@ -84,9 +90,11 @@ class RayTrial(tune.Trainable):
     def load_checkpoint(self, checkpoint_dir: str | dict[Any, Any] | None) -> None:
         """Go on from a state that Ray Tune kept (the actor or its node was lost)."""
         if self._trial is not None and isinstance(checkpoint_dir, str):
-            self._trial.load(Path(checkpoint_dir) / CHECKPOINT_FILE)
+            newest = str(Path(checkpoint_dir) / CHECKPOINT_FILE)
+            self._begin({**self._config, RESUME_FROM: [newest, *self._config[RESUME_FROM]]})
 
     def _begin(self, config: dict[str, Any]) -> None:
+        self._config = config
         self._trial: Trial | None = None
         self._problem: Exception = RuntimeError("the trial was never begun")
         try:
@@ -94,25 +102,29 @@ class RayTrial(tune.Trainable):
             if recipe.compute.threads is None:
                 compute = recipe.compute.model_copy(update={"threads": config[THREADS]})
                 recipe = recipe.model_copy(update={"compute": compute})
-            trial = Trial(recipe, self._data_of(recipe))
-            _load_newest(trial, config[RESUME_FROM])
-            self._trial = trial
+            data = self._data_of(recipe)
+            self._trial = _resume_newest(recipe, data, config[RESUME_FROM]) or Trial(recipe, data)
         except Exception as error:  # reported by the first step, which is the trial's edge
             self._problem = error
 
     def _data_of(self, recipe: Recipe) -> PreparedData:
-        key = (data_key(recipe.data), recipe.evaluation)
+        key = (recipe.data.key, recipe.evaluation)
         if key not in self._prepared:
             data = ray.get(self._datasets[key[0]])
-            self._prepared[key] = prepare(data, recipe.evaluation, default_device())
+            device = default_device(is_gpu_allowed=self._config[USES_GPU])
+            self._prepared[key] = prepare(data, recipe.evaluation, device)
         return self._prepared[key]
 
 
-def _load_newest(trial: Trial, checkpoints: list[str]) -> None:
-    """Go on from the newest checkpoint that can be read; a torn one was being written."""
+def _resume_newest(recipe: Recipe, data: PreparedData, checkpoints: list[str]) -> Trial | None:
+    """The trial at its newest checkpoint that can be read; a torn one was being written.
+
+    Raises:
+        ValueError: If a checkpoint is whole but of another recipe.
+    """
     for path in checkpoints:
         try:
-            trial.load(Path(path))
-        except Exception:  # torch raises many kinds; the next is older
-            continue
-        return
+            return Trial.resumed(recipe, data, Path(path))
+        except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError):
+            continue  # what torch raises for a torn file; the next is older
+    return None

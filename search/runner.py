@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,13 @@ from ..cluster import SlotPlan, open_session, plan_slots
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
 from .export import export_best
-from .folder import RESERVE_BYTES, StudyError, StudyFolder, trial_folder_name
+from .folder import (
+    RESERVE_BYTES,
+    StudyError,
+    StudyFolder,
+    new_study_folder,
+    trial_folder_name,
+)
 from .live import LiveTable
 from .options import SearchOptions
 from .study import Study, StudySettings, versions
@@ -24,10 +30,29 @@ from .trackers import Tracker, WandbTracker
 TRACKER_CLOSE_S = 15.0
 """How long the end of a search waits for W&B."""
 
+INTERRUPTED_CLOSE_S = 4.0
+"""The same where a person, or a cluster that will kill us, waits for the end."""
+
 DISK_CHECK_S = 2.0
 
 MAX_LOST_PROCESSES = 3
 """How often the process of a trial may die before the trial has failed."""
+
+
+class SearchInterrupted(Exception):  # noqa: N818  # asked for, so no error
+    """A search that had to end before its last trial; its study is whole and can go on.
+
+    Attributes:
+        study: What there is so far.
+        exit_status: For a command line: 128 + the number of the signal, else 1.
+    """
+
+    def __init__(self, study: Study, reason: str, signal_number: int | None) -> None:
+        super().__init__(
+            f"stopped: {reason}. Nothing is lost; go on with: {study.folder.command('resume')}"
+        )
+        self.study = study
+        self.exit_status = 1 if signal_number is None else 128 + signal_number
 
 
 class StopRequest:
@@ -39,12 +64,15 @@ class StopRequest:
         self._deadline = time.monotonic() + time_budget_s if time_budget_s else None
         self._next_disk_check = 0.0
         self.reason: str | None = None
+        self.is_planned = False
+        self.signal_number: int | None = None
 
     def __call__(self) -> bool:
         """Whether to end now."""
         now = time.monotonic()
         if self.reason is None and self._deadline is not None and now > self._deadline:
             self.reason = "the time budget is used up"
+            self.is_planned = True
         if self.reason is None and now > self._next_disk_check:
             self._next_disk_check = now + DISK_CHECK_S
             self.reason = disk_problem(self._folder)
@@ -60,7 +88,9 @@ class StopRequest:
         def ask(number: int, frame: FrameType | None) -> None:
             which = signal.Signals(number)
             self.reason = "Ctrl-C" if which == signal.SIGINT else which.name
-            signal.signal(which, previous[which])
+            self.is_planned = False
+            self.signal_number = number
+            signal.signal(which, signal.SIG_DFL)
 
         previous = {
             number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
@@ -104,20 +134,21 @@ def run_search(
         The study; its best trial is exported to `runs/NAME/best`.
 
     Raises:
-        StudyError: If the study exists, or its folder cannot be written.
-        ValueError: If the data cannot be used, or a trial can never fit the machines.
+        StudyError: If the study exists, its folder cannot be written, or Ray fails.
+        SearchInterrupted: At Ctrl-C, SIGTERM, or when the disk is nearly full.
+        ValueError: If the name or the data cannot be used, or a trial can never fit the machines.
         ConnectionError: If the Ray cluster cannot be reached.
     """
     options = options or SearchOptions()
     live = live or LiveTable.silent()
     name = name or f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    folder = StudyFolder((Path(runs) / name).resolve())
-    if folder.settings.exists():
-        raise StudyError(
-            f"study {name} exists in {folder.path}: continue it with `tripletune resume {name}`, "
-            "or choose another --name"
-        )
-    _make(folder)
+    folder = new_study_folder(name, Path(runs))
+    folder.require_new()
+    problem = disk_problem(folder)
+    if problem:
+        raise StudyError(f"{problem}: free some, or choose another folder with --runs")
+    space = _with_absolute_path(space)
+    # Before anything is written: data that cannot be used leave no study behind.
     live.message(f"loading the data of {space.name}")
     data = load_study_data(space, live.message)
     settings = StudySettings(
@@ -128,8 +159,9 @@ def run_search(
         baselines=data.baselines,
         versions=versions(),
     )
-    study = Study.create(folder, settings)
-    with study.claimed():
+    folder.make()
+    with folder.claimed():
+        study = Study.create(folder, settings)
         _run(study, space, options, data, live)
     return study
 
@@ -149,10 +181,11 @@ def resume(
 
     Raises:
         StudyError: If the data are not those of the study, or another process runs it.
+        SearchInterrupted: At Ctrl-C, SIGTERM, or when the disk is nearly full.
     """
     options = options or SearchOptions.from_dict(dict(study.settings.options))
     live = live or LiveTable.silent()
-    with study.claimed():
+    with study.folder.claimed():
         live.message(f"loading the data of {study.name}")
         data = load_study_data(study.space, live.message)
         problems = changes(study.settings.data, data)
@@ -163,19 +196,16 @@ def resume(
                 f"the data are not those of study {study.name}: {'; '.join(problems)}. Scores on "
                 "other data cannot be compared: start a new search"
             )
-        study.drop_unasked()
+        study.change_options(options.to_dict())
+        study.settle()
         _run(study, study.space, options, data, live)
     return study
 
 
-def _make(folder: StudyFolder) -> None:
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StudyError(f"the study cannot be written to {folder.path}: {error}") from error
-    problem = disk_problem(folder)
-    if problem:
-        raise StudyError(f"{problem}: free some, or choose another folder with --runs")
+def _with_absolute_path(space: Space) -> Space:
+    """The space with its data where they are now, for a resume from another folder."""
+    path = space.data_configs()[0].path
+    return space.with_values({"data.path": str(Path(path).resolve())}) if path else space
 
 
 def _run(
@@ -205,16 +235,21 @@ def _run(
                     warn=live.message,
                 )
             )
-        stack.callback(_close, trackers)
+        stack.callback(_close, trackers, stop)
         live.open(study.records(), options.trials, study.settings.baselines, study=study.name)
         _tune(study, space, options, plan, data, trackers, stop)
-    study.leaderboard().to_csv(study.folder.leaderboard)
-    if stop.reason is None:
+    interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
+    try:
+        study.leaderboard().to_csv(study.folder.leaderboard)
         export_best(study, study.folder.best)
-    else:
-        live.message(
-            f"stopped: {stop.reason}. Nothing is lost; go on with: tripletune resume {study.name}"
-        )
+    except OSError as error:
+        live.message(f"the leaderboard and the best model could not be written: {error}")
+        if not interruption:
+            raise
+    if interruption:
+        if not stop.is_planned:
+            raise interruption
+        live.message(str(interruption))
 
 
 def _tune(
@@ -235,7 +270,7 @@ def _tune(
     from .schedulers import build_scheduler
     from .searcher import SearchStopped, StudyRecorder, StudySearcher
 
-    budget = space.build(lambda _, distribution: distribution.corners[0]).budget
+    budget = space.build(lambda _, distribution: distribution.middle).budget
     trainable = tune.with_parameters(
         RayTrial, datasets={key: ray.put(value) for key, value in data.datasets.items()}
     )
@@ -251,6 +286,7 @@ def _tune(
                     space,
                     num_trials=options.trials,
                     threads=max(1, int(plan.resources.cpus)),
+                    uses_gpu=plan.resources.gpus > 0,
                 ),
                 scheduler=build_scheduler(
                     options.scheduler,
@@ -274,8 +310,15 @@ def _tune(
                 verbose=0,
             ),
         )
-        with suppress(SearchStopped):
+        try:
             tuner.fit()
+        except SearchStopped:
+            pass
+        except (OSError, ray.exceptions.RayError, tune.TuneError) as error:
+            raise StudyError(
+                f"the search failed: {error}. What was finished is kept; go on with: "
+                f"{study.folder.command('resume')}"
+            ) from error
 
 
 @contextmanager
@@ -292,7 +335,7 @@ def _quiet_tune() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in settings}
     level = logging.getLogger("ray.tune").level
     os.environ.update(settings)
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield
     finally:
@@ -304,7 +347,8 @@ def _quiet_tune() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _close(trackers: Sequence[Tracker]) -> None:
+def _close(trackers: Sequence[Tracker], stop: StopRequest) -> None:
+    timeout_s = TRACKER_CLOSE_S if stop.signal_number is None else INTERRUPTED_CLOSE_S
     # The live table last: W&B may have a warning to show.
     for tracker in reversed(trackers):
-        tracker.close(TRACKER_CLOSE_S)
+        tracker.close(timeout_s)

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from .leaderboard import METRIC
+from .options import SchedulerName
 from .ray_trial import NUMBER, STEP
 from .records import TrialRecord
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
-SchedulerName = Literal["asha", "none"]
 
 REDUCTION_FACTOR = 3
 """One trial in three goes on at each rung."""
+
+NUM_CUTS: Final = 3
+"""Rungs below the full budget, where reports are dense enough to have so many."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ class ResumableASHA(AsyncHyperBandScheduler):
 
 
 def grace_steps(max_steps: int, report_every: int) -> int:
-    """The first rung: two halvings below the budget, rounded up to a report."""
-    ninth = -(-max_steps // REDUCTION_FACTOR**2)
-    return min(max_steps, -(-ninth // report_every) * report_every)
+    """The first rung: a 27th of the budget, rounded up to a report."""
+    least = -(-max_steps // REDUCTION_FACTOR**NUM_CUTS)
+    return min(max_steps, -(-least // report_every) * report_every)
 
 
 def build_scheduler(

@@ -43,7 +43,6 @@ def selection_scores(
         },
         **origin,
         "steps": last.step,
-        "recipe": recipe.digest,
         "data_fingerprint": data["fingerprint"],
         "split_hash": data["split"],
         "episodes_hash": episodes,

@@ -6,12 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from ray.tune import Callback
+from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
 from ..spaces import Space
 from ..trainables.report import Report
 from .leaderboard import METRIC
-from .ray_trial import FAILURE, NUMBER, RECIPE, REPORT, RESUME_FROM, THREADS, TRACEBACK
+from .ray_trial import (
+    FAILURE,
+    NUMBER,
+    RECIPE,
+    REPORT,
+    RESUME_FROM,
+    THREADS,
+    TRACEBACK,
+    USES_GPU,
+)
 from .study import Study
 from .trackers import Tracker
 
@@ -24,7 +34,9 @@ class StudySearcher(Searcher):
     It keeps no results: `StudyRecorder` writes them to the study, which the sampler reads.
     """
 
-    def __init__(self, study: Study, space: Space, *, num_trials: int, threads: int) -> None:
+    def __init__(
+        self, study: Study, space: Space, *, num_trials: int, threads: int, uses_gpu: bool
+    ) -> None:
         """Plan the trials of this start.
 
         Args:
@@ -32,12 +44,14 @@ class StudySearcher(Searcher):
             space: What may be tried.
             num_trials: Of the whole study, those of earlier starts included.
             threads: CPU threads of a trial.
+            uses_gpu: Whether a trial was given a GPU, or a part of one.
         """
         super().__init__(metric=METRIC, mode="max")
         self._study = study
         self._space = space
         self._num_trials = num_trials
         self._threads = threads
+        self._uses_gpu = uses_gpu
         records = study.records()
         self._num_asked = len(records)
         self._unfinished = deque(record for record in records if record.state == "running")
@@ -55,6 +69,7 @@ class StudySearcher(Searcher):
             NUMBER: record.number,
             RECIPE: record.recipe.to_dict(),
             THREADS: self._threads,
+            USES_GPU: self._uses_gpu,
             RESUME_FROM: [str(path) for path in self._study.folder.checkpoints(record.number)],
         }
 
@@ -120,7 +135,8 @@ class StudyRecorder(Callback):
             self._failures[number] = (result[FAILURE], result[TRACEBACK])
             return
         report = Report(**result[REPORT])
-        if self._study.report(number, report):
+        # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
+        if self._study.report(number, report, is_last=bool(result.get(DONE))):
             attempt = self._study.record(number).attempts
             self._tell("trial_reported", number, attempt, report)
 
@@ -137,10 +153,13 @@ class StudyRecorder(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose process died more often than it may be started again."""
-        reason = f"its process was lost {trial.num_failures} times"
-        self._tell(
-            "trial_ended", self._study.fail(trial.config[NUMBER], reason, str(trial.get_error()))
+        details = str(trial.get_error()).strip()
+        reason = (
+            f"its process was lost {trial.num_failures} times"
+            if "Actor" in details
+            else details.splitlines()[-1]
         )
+        self._tell("trial_ended", self._study.fail(trial.config[NUMBER], reason, details))
 
     def _tell(self, event: str, *arguments: object) -> None:
         for tracker in list(self._trackers):

@@ -8,24 +8,28 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
-import filelock
+import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from .. import __version__
-from ..spaces import Choice, Distribution, Int, LogUniform, Recipe, Space, Uniform, Value
+from ..spaces import (
+    Choice,
+    Distribution,
+    Int,
+    LogUniform,
+    Recipe,
+    Space,
+    SpaceError,
+    Uniform,
+    Value,
+)
 from ..trainables.report import Report
 from .folder import StudyError, StudyFolder, read_yaml, write_yaml
 from .leaderboard import METRIC, Leaderboard
@@ -39,6 +43,7 @@ FAILURE = "failure"
 RECIPE = "recipe"
 ATTEMPTS = "attempts"
 COLLAPSED = "collapsed"
+IS_OVER = "is_over"
 
 STATES: Mapping[TrialState, RecordState] = {
     TrialState.RUNNING: "running",
@@ -86,21 +91,22 @@ class Study:
         Raises:
             StudyError: If there already is one, or the folder cannot be written.
         """
-        if folder.settings.exists():
-            raise StudyError(
-                f"study {folder.name} exists in {folder.path}: continue it with "
-                f"`tripletune resume {folder.name}`, or choose another --name"
-            )
+        folder.require_new()
+        folder.make()
         try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            study = optuna.create_study(
-                storage=_storage(folder),
-                sampler=_sampler(int(settings.options["seed"])),
-                study_name=folder.name,
-                direction="maximize",
-            )
-            with _experimental():
+            with _quiet_optuna():
+                study = optuna.create_study(
+                    storage=_storage(folder),
+                    sampler=_sampler(int(settings.options["seed"]), num_trials=0),
+                    study_name=folder.name,
+                    direction="maximize",
+                    # A start that was cut off before the settings were written left an empty one.
+                    load_if_exists=True,
+                )
                 study.set_metric_names([METRIC])
+            if not study.trials:
+                first = _middle(Space.from_text(settings.space, origin=folder.name))
+            study.enqueue_trial(first, skip_if_exists=True)
             # Written last: a folder without it is not a study yet.
             write_yaml(folder.settings, asdict(settings))
         except OSError as error:
@@ -119,8 +125,8 @@ class Study:
             study = optuna.load_study(
                 study_name=folder.name,
                 storage=_storage(folder),
-                sampler=_sampler(int(settings.options["seed"])),
             )
+            study.sampler = _sampler(int(settings.options["seed"]), len(study.get_trials()))
         except Exception as error:  # whatever YAML, Optuna or the file system say
             raise StudyError(f"the study in {folder.path} cannot be read: {error}") from error
         return cls(folder, settings, study)
@@ -134,26 +140,6 @@ class Study:
     def space(self) -> Space:
         """The space it searches."""
         return Space.from_text(self.settings.space, origin=str(self.folder.settings))
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Hold the study for this process alone.
-
-        Raises:
-            StudyError: If another process runs it.
-        """
-        lock = filelock.FileLock(self.folder.lock)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise StudyError(
-                f"study {self.name} is being run by another process, which holds "
-                f"{self.folder.lock}: stop that one first"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -184,7 +170,12 @@ class Study:
     def ask(self, space: Space) -> TrialRecord:
         """A new trial: Optuna's next suggestion as a recipe."""
         trial = self._study.ask()
-        recipe = space.build(lambda name, distribution: _suggest(trial, name, distribution))
+        try:
+            recipe = space.build(lambda name, distribution: _suggest(trial, name, distribution))
+        except SpaceError:
+            # A rule over three sections, which the check of a space may not reach: draw again.
+            self._study.tell(trial, state=TrialState.FAIL)
+            return self.ask(space)
         trial.set_user_attr(RECIPE, recipe.to_dict())
         self._running[trial.number] = trial
         return TrialRecord(trial.number, "running", recipe, (), 0, None)
@@ -194,8 +185,13 @@ class Study:
         trial = self._trial(number)
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
 
-    def report(self, number: int, report: Report) -> bool:
+    def report(self, number: int, report: Report, *, is_last: bool = False) -> bool:
         """Keep a report of a running trial.
+
+        Args:
+            number: Of the trial.
+            report: What it reported.
+            is_last: Whether the trial ends with it: its budget is used up, or it was stopped.
 
         Returns:
             Whether it was new; the first report of a step stands.
@@ -204,8 +200,11 @@ class Study:
         key = f"{REPORT}:{report.step:08d}"
         if key in trial.user_attrs:
             return False
-        trial.set_user_attr(key, report.to_dict())
+        # In this order: what is cut off in between is written when the step is reported again.
         trial.report(report.one_shot_accuracy, report.step)
+        if is_last:
+            trial.set_user_attr(IS_OVER, True)
+        trial.set_user_attr(key, report.to_dict())
         return True
 
     def finish(self, number: int) -> TrialRecord:
@@ -244,11 +243,25 @@ class Study:
         self._running.pop(number, None)
         return self.record(number)
 
-    def drop_unasked(self) -> None:
-        """Fail trials that were cut off between Optuna's suggestion and the recipe."""
+    def change_options(self, options: Mapping[str, Any]) -> None:
+        """Keep the options of the newest start, with which a `resume` without any goes on."""
+        self.settings = replace(self.settings, options=dict(options))
+        write_yaml(self.folder.settings, asdict(self.settings))
+
+    def settle(self) -> None:
+        """End what an earlier start left half told.
+
+        A trial cut off between Optuna's suggestion and the recipe never was one. A trial that was
+        stopped early, but killed before that was told, must not go on: it had its verdict.
+        """
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if RECIPE not in trial.user_attrs:
                 self._study.tell(trial.number, state=TrialState.FAIL)
+            elif IS_OVER in trial.user_attrs:
+                record = _record(trial)
+                # At the end of its budget the last checkpoint may be missing: then it is queued.
+                if record.reports and record.reports[-1].step < record.recipe.budget.steps:
+                    self.finish(trial.number)
 
     def _trial(self, number: int) -> optuna.Trial:
         """Optuna's handle of a running trial, also of one that an earlier process asked for."""
@@ -272,41 +285,62 @@ def _storage(folder: StudyFolder) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(folder.journal)))
 
 
-def _sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """TPE over each branch jointly; running trials count as bad, so that workers spread out."""
-    with _experimental():
+def _sampler(seed: int, num_trials: int) -> optuna.samplers.BaseSampler:
+    """TPE over each branch jointly; running trials count as bad, so that workers spread out.
+
+    Args:
+        seed: Of the study.
+        num_trials: That it has already; a resumed study must not draw its first trials again.
+    """
+    with _quiet_optuna():
         return optuna.samplers.TPESampler(
             n_startup_trials=STARTUP_TRIALS,
             multivariate=True,
             group=True,
             constant_liar=True,
-            seed=seed,
+            seed=int(np.random.SeedSequence((seed, num_trials)).generate_state(1)[0]),
         )
 
 
 @contextmanager
-def _experimental() -> Iterator[None]:
-    """Use what Optuna calls experimental without a warning at each search."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
+def _quiet_optuna() -> Iterator[None]:
+    """Use Optuna without its log line, and what it calls experimental without a warning."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _middle(space: Space) -> dict[str, Value]:
+    """The first trial of a study: the middle of every range, the first of every choice.
+
+    Whoever writes a space puts the likeliest values there, so that the others meet a good rival.
+    """
+    values: dict[str, Value] = {}
+
+    def choose(name: str, distribution: Distribution) -> Value:
+        values[name] = distribution.middle
+        return distribution.middle
+
+    space.build(choose)
+    return values
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Value:
     """Optuna's value for a parameter of the space."""
-    return cast(Value, trial._suggest(name, _to_optuna(distribution)))
-
-
-def _to_optuna(distribution: Distribution) -> BaseDistribution:
     match distribution:
         case Uniform(low=low, high=high):
-            return FloatDistribution(low, high)
+            return trial.suggest_float(name, low, high)
         case LogUniform(low=low, high=high):
-            return FloatDistribution(low, high, log=True)
+            return trial.suggest_float(name, low, high, log=True)
         case Int(low=low, high=high, step=step):
-            return IntDistribution(low, high, step=step)
+            return trial.suggest_int(name, low, high, step=step)
         case Choice(values=values):
-            return CategoricalDistribution(values)
+            return trial.suggest_categorical(name, values)
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:

@@ -29,6 +29,11 @@ class Uniform:
         """The values that are checked when a space is read: both ends."""
         return self.low, self.high
 
+    @property
+    def middle(self) -> Value:
+        """The value that a search tries first: halfway."""
+        return (self.low + self.high) / 2
+
     def contains(self, value: Value) -> bool:
         """Whether the value can be drawn; a rounding error beyond an end is forgiven."""
         return _is_within(value, self.low, self.high)
@@ -66,6 +71,11 @@ class LogUniform:
     def corners(self) -> tuple[Value, ...]:
         """The values that are checked when a space is read: both ends."""
         return self.low, self.high
+
+    @property
+    def middle(self) -> Value:
+        """The value that a search tries first: halfway between the logarithms."""
+        return math.sqrt(self.low * self.high)
 
     def contains(self, value: Value) -> bool:
         """Whether the value can be drawn; a rounding error beyond an end is forgiven."""
@@ -109,6 +119,11 @@ class Int:
         """The values that are checked when a space is read: both ends."""
         return self.low, self.high
 
+    @property
+    def middle(self) -> Value:
+        """The value that a search tries first: halfway, rounded down to a step."""
+        return self.low + (self.high - self.low) // self.step // 2 * self.step
+
     def contains(self, value: Value) -> bool:
         """Whether the value can be drawn."""
         is_whole = isinstance(value, int) and not isinstance(value, bool)
@@ -150,6 +165,11 @@ class Choice:
     def corners(self) -> tuple[Value, ...]:
         """The values that are checked when a space is read: all."""
         return self.values
+
+    @property
+    def middle(self) -> Value:
+        """The value that a search tries first: the first listed."""
+        return self.values[0]
 
     def contains(self, value: Value) -> bool:
         """Whether the value is listed."""

@@ -86,18 +86,26 @@ class DataConfig(Record):
             )
         return self
 
+    @property
+    def key(self) -> str:
+        """Name of this section among those of a space."""
+        return self.model_dump_json()
+
 
 class Conv4(Record):
     """Four blocks of 3x3 convolution, batch norm, ReLU and 2x2 max-pooling, then a linear head.
 
     Attributes:
-        width: Channels of each block.
+        width: Channels of the first block.
+        growth: Each block is this many times as wide as the one before. The few-shot papers have
+            1; with 2, narrow first blocks (where the pixels are) pay for wide last ones.
         pool: Where the pooling stands: `last` as in the few-shot papers, or right after the
             convolution (`first`), which normalises a quarter of the values and trains faster.
     """
 
     name: Literal["conv4"] = "conv4"
     width: Annotated[int, Field(ge=4, le=1024)] = 64
+    growth: Annotated[int, Field(ge=1, le=4)] = 1
     pool: Literal["last", "first"] = "last"
     embedding_dim: EmbeddingDim = 64
 

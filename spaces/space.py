@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from os import PathLike
@@ -14,7 +14,7 @@ from .corners import chooser, corner_choices, every_choice
 from .distributions import Distribution
 from .explain import closest, explain
 from .overrides import overridden
-from .recipe import DataConfig, Recipe
+from .recipe import BatchConfig, DataConfig, Recipe
 from .sections import Choose, Parameter, Section, only, parameters, read_tree, resolve
 from .source import Problem, Source, SpaceError, Value, read_file, read_source, write_yaml
 
@@ -140,10 +140,17 @@ class Space:
 
     def data_configs(self) -> tuple[DataConfig, ...]:
         """Every distinct `data` section of the recipes of the space."""
-        data = only(self.root, "data")
-        found = (resolve(data, chooser(choices)).values for choices in every_choice(data))
-        configs = (DataConfig.model_validate(values.get("data", {})) for values in found)
-        return tuple(dict.fromkeys(configs))
+        return tuple(dict.fromkeys(DataConfig.model_validate(v) for v in self._corners("data")))
+
+    def batch_configs(self) -> tuple[BatchConfig, ...]:
+        """Every distinct `batch` section at the corners of the space, so its largest too."""
+        return tuple(dict.fromkeys(BatchConfig.model_validate(v) for v in self._corners("batch")))
+
+    def _corners(self, key: str) -> Iterator[object]:
+        """One section of the recipe at every combination of its corners."""
+        section = only(self.root, key)
+        for choices in every_choice(section):
+            yield resolve(section, chooser(choices)).values.get(key, {})
 
 
 def preset_names() -> tuple[str, ...]:

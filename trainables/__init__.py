@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .miners import MINERS
     from .prepared import PreparedData, prepare
     from .report import Report
+    from .sampler import QUARTER_TURNS
     from .trial import Trial
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ENCODERS",
     "LOSSES",
     "MINERS",
+    "QUARTER_TURNS",
     "DataError",
     "Embedder",
     "Encoder",
@@ -57,6 +59,7 @@ _MODULE_OF = {
     "MINERS": ".miners",
     **dict.fromkeys(("PreparedData", "prepare"), ".prepared"),
     "Report": ".report",
+    "QUARTER_TURNS": ".sampler",
     "Trial": ".trial",
 }
 

@@ -9,6 +9,7 @@ Nothing in it is pickled: loading a folder that somebody sent runs no code.
 N images, D embedding, C channels, S image side.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_weights
+from safetensors.torch import save
+from torch import Tensor
 
-from ..spaces import ComputeConfig, Recipe, recipe_from_yaml, recipe_to_yaml
+from ..spaces import ComputeConfig, Recipe, ResNet18, recipe_from_yaml, recipe_to_yaml
 from .data import Preprocessing
 from .device import default_device
 from .encoders import Encoder, build_encoder
@@ -116,16 +119,21 @@ def export_state(
         folder: Where to; made if absent. Files of an earlier export there are replaced.
     """
     recipe = recipe.model_copy(update={"compute": ComputeConfig(**state["compute"])})
-    weights = state["average" if recipe.optimizer.average_decay else "encoder"]
+    weights = state["average"] or state["encoder"]
     folder.mkdir(parents=True, exist_ok=True)
     # safetensors keeps no strides: channels-last weights are written in their logical order.
     contiguous = {name: value.cpu().contiguous().clone() for name, value in weights.items()}
-    temporary = folder / (WEIGHTS_FILE + ".partial")
-    save_file(contiguous, temporary)
-    temporary.replace(folder / WEIGHTS_FILE)
-    _write(folder / RECIPE_FILE, recipe_to_yaml(recipe))
-    _write(folder / PREPROCESSING_FILE, json.dumps(asdict(preprocessing), indent=2) + "\n")
-    _write(folder / SCORES_FILE, json.dumps(dict(scores), indent=2) + "\n")
+    bundle = {
+        RECIPE_FILE: recipe_to_yaml(recipe).encode(),
+        WEIGHTS_FILE: save(contiguous),
+        PREPROCESSING_FILE: json.dumps(asdict(preprocessing), indent=2).encode() + b"\n",
+    }
+    # Last, with the hash of each: files of two exports are told apart.
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in bundle.items()}
+    scores = {**scores, "recipe": recipe.digest, "files": hashes}
+    bundle[SCORES_FILE] = json.dumps(scores, indent=2).encode() + b"\n"
+    for name, content in bundle.items():
+        _write(folder / name, content)
 
 
 def load(folder: Path | str, *, device: str | None = None) -> Embedder:
@@ -145,29 +153,18 @@ def load(folder: Path | str, *, device: str | None = None) -> Embedder:
             raise FileNotFoundError(
                 f"folder must be an export of tripletune, got {folder}: it has no {name}"
             )
+    bundle = {
+        name: (folder / name).read_bytes()
+        for name in (RECIPE_FILE, WEIGHTS_FILE, PREPROCESSING_FILE, SCORES_FILE)
+    }
     recipe = recipe_from_yaml(
-        (folder / RECIPE_FILE).read_text(encoding="utf-8"), origin=str(folder / RECIPE_FILE)
+        bundle[RECIPE_FILE].decode(errors="replace"), origin=str(folder / RECIPE_FILE)
     )
     try:
-        preprocessing = Preprocessing(
-            **json.loads((folder / PREPROCESSING_FILE).read_text(encoding="utf-8"))
-        )
-        scores = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
-        weights = load_file(folder / WEIGHTS_FILE)
-        channels = weights["mean"].shape[1]
-        encoder = build_encoder(
-            recipe.encoder.model_copy(
-                update={"weights": "none"} if recipe.encoder.name == "resnet18" else {}
-            ),
-            channels=channels,
-            image_size=recipe.data.image_size,
-            mean=torch.zeros(channels),
-            std=torch.ones(channels),
-            seed=0,
-        )
-        encoder.load_state_dict(weights)
-    except FileNotFoundError:
-        raise
+        scores = json.loads(bundle[SCORES_FILE])
+        _require_own_files(bundle, scores["files"])
+        preprocessing = Preprocessing(**json.loads(bundle[PREPROCESSING_FILE]))
+        encoder = _encoder(recipe, load_weights(bundle[WEIGHTS_FILE]))
     except Exception as error:  # every damaged file, whatever its reader raises
         raise ValueError(f"{folder} must be an undamaged export, got: {error}") from error
     encoder.eval().requires_grad_(False)
@@ -176,11 +173,36 @@ def load(folder: Path | str, *, device: str | None = None) -> Embedder:
     )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+def _require_own_files(bundle: Mapping[str, bytes], hashes: Mapping[str, str]) -> None:
+    """Refuse a folder whose files are not of one export."""
+    for name, expected in hashes.items():
+        if hashlib.sha256(bundle[name]).hexdigest() != expected:
+            raise ValueError(f"{name} is not the one that {SCORES_FILE} was written for")
+
+
+def _encoder(recipe: Recipe, weights: dict[str, Tensor]) -> Encoder:
+    """The encoder of a recipe with these weights; nothing is downloaded for it."""
+    config = recipe.encoder
+    if isinstance(config, ResNet18):
+        config = config.model_copy(update={"weights": "none"})
+    channels = weights["mean"].shape[1]
+    encoder = build_encoder(
+        config,
+        channels=channels,
+        image_size=recipe.data.image_size,
+        mean=torch.zeros(channels),
+        std=torch.ones(channels),
+        seed=0,
+    )
+    encoder.load_state_dict(weights)
+    return encoder
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -4,6 +4,7 @@ B batch, C channels, S image side, W width, D embedding.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -55,8 +56,8 @@ class Encoder(nn.Module):
 def build_conv4(config: Conv4, channels: int, image_size: int) -> nn.Module:
     """Conv4 of the few-shot papers, with a linear head on its flattened features.
 
-    Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv 1606.04080, section 4.1;
-    `pool="first"` moves the pooling before the batch norm, which they have last.
+    Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv 1606.04080, section 4.1,
+    with `growth=1` and `pool="last"`.
 
     Raises:
         ValueError: If the image is smaller than the four poolings can halve.
@@ -66,16 +67,15 @@ def build_conv4(config: Conv4, channels: int, image_size: int) -> nn.Module:
             f"image_size must be >= {2**POOLINGS} with encoder conv4, which halves it "
             f"{POOLINGS} times, got image_size={image_size}"
         )
+    widths = [config.width * config.growth**block for block in range(POOLINGS)]
     layers: list[nn.Module] = []
-    for block in range(POOLINGS):
-        convolution = nn.Conv2d(
-            channels if block == 0 else config.width, config.width, 3, padding=1, bias=False
-        )
-        rest: list[nn.Module] = [nn.BatchNorm2d(config.width), nn.ReLU(inplace=True)]
+    for inputs, outputs in pairwise([channels, *widths]):
+        convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        rest: list[nn.Module] = [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
         rest.insert(0 if config.pool == "first" else len(rest), nn.MaxPool2d(2))
         layers += [convolution, *rest]
     side = image_size // 2**POOLINGS
-    head = nn.Linear(config.width * side * side, config.embedding_dim)
+    head = nn.Linear(widths[-1] * side * side, config.embedding_dim)
     return nn.Sequential(*layers, nn.Flatten(), head)
 
 
@@ -124,6 +124,6 @@ def build_encoder(
         The encoder, on the CPU.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         backbone = ENCODERS[config.name](config, channels, image_size)
     return Encoder(backbone, mean, std).to(memory_format=torch.channels_last)

@@ -1,12 +1,16 @@
 """The optimiser of a trial: AdamW, its learning rate by step, and the average of the weights."""
 
+import copy
 import math
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..spaces import OptimizerConfig
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> float:
@@ -59,18 +63,22 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-class WeightAverage:
-    """Exponential moving average of a network's weights and buffers, kept in a second network.
+class WeightAverage(Generic[Network]):
+    """Exponential moving average of a network's weights and buffers, kept in a copy of it.
 
     The decay starts low, as min(decay, (1 + step) / (10 + step)), so that the random start is
     forgotten at once (as in TensorFlow's `ExponentialMovingAverage`). Polyak, Juditsky 1992,
     Acceleration of Stochastic Approximation by Averaging.
+
+    Attributes:
+        network: The copy that holds the average.
     """
 
-    def __init__(self, average: nn.Module, decay: float) -> None:
-        """Keep the average in `average`, which must start equal to the network."""
+    def __init__(self, network: Network, decay: float) -> None:
+        """Start from the network as it is."""
+        self.network = copy.deepcopy(network).requires_grad_(False)
         self._decay = decay
-        self._average = list(_tensors(average))
+        self._average = list(_tensors(self.network))
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:

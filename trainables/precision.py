@@ -1,10 +1,14 @@
 """The arithmetic of a training step, chosen by measuring the machine."""
 
 import time
+from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from ..spaces import EncoderConfig
+from .encoders import build_encoder
 
 Precision = Literal["fp32", "bf16"]
 
@@ -12,34 +16,38 @@ TIMED_STEPS = 4
 WARM_UP_STEPS = 2
 
 
-def choose_precision(
-    requested: Literal["auto", "fp32", "bf16"], encoder: nn.Module, images: Tensor
+@lru_cache(maxsize=32)
+def fastest_precision(
+    encoder: EncoderConfig, shape: tuple[int, int, int, int], device: torch.device
 ) -> Precision:
-    """The precision to train in.
+    """bf16 where the encoder trains faster under its autocast, else fp32.
 
-    `auto` times the encoder's forward and backward under both and takes bf16 autocast only where
-    it is faster. Processors without 512-bit vectors emulate bf16 (measured: ten times slower), so
-    there it is not even tried.
+    Forward and backward of a fresh encoder are timed under both, once a process. Processors
+    without 512-bit vectors emulate bf16 (measured: ten times slower): there it is not even tried.
 
     Args:
-        requested: From the recipe.
-        encoder: The encoder, on its device; its gradients and buffers are left as they were.
-        images: A batch to time it on, float, shape (B, C, S, S), on the same device.
-
-    Returns:
-        `fp32` or `bf16`.
+        encoder: Which one.
+        shape: Of a batch of images, (B, C, S, S).
+        device: To train on.
     """
-    if requested != "auto":
-        return requested
-    if images.device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+    if device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
         return "fp32"
-    if images.device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return "fp32"
-    state = {name: value.clone() for name, value in encoder.state_dict().items()}
-    seconds = {name: _seconds_per_step(encoder, images, name) for name in ("fp32", "bf16")}
-    encoder.load_state_dict(state)
-    encoder.zero_grad(set_to_none=True)
-    return "bf16" if seconds["bf16"] < seconds["fp32"] else "fp32"
+    channels = shape[1]
+    network = build_encoder(
+        encoder,
+        channels=channels,
+        image_size=shape[2],
+        mean=torch.zeros(channels),
+        std=torch.ones(channels),
+        seed=0,
+    ).to(device)
+    images = torch.zeros(shape, device=device)
+    is_faster = _seconds_per_step(network, images, "bf16") < _seconds_per_step(
+        network, images, "fp32"
+    )
+    return "bf16" if is_faster else "fp32"
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
@@ -47,12 +55,12 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _seconds_per_step(encoder: nn.Module, images: Tensor, precision: str) -> float:
+def _seconds_per_step(encoder: nn.Module, images: Tensor, precision: Precision) -> float:
     """Fastest of a few forward and backward passes, after a warm-up."""
     fastest = float("inf")
     for attempt in range(WARM_UP_STEPS + TIMED_STEPS):
         start = time.perf_counter()
-        with autocast("bf16" if precision == "bf16" else "fp32", images.device):
+        with autocast(precision, images.device):
             embeddings = encoder(images)
         embeddings.float().square().mean().backward()
         if images.device.type == "cuda":

@@ -3,7 +3,6 @@
 No Ray in here: the same class runs a trial of a search, `tripletune train` and the tests.
 """
 
-import copy
 import math
 import os
 import time
@@ -12,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..spaces import Recipe
+from ..spaces import ComputeConfig, Recipe
 from .augment import augment
 from .collapse import collapse_signs, is_collapsed
 from .encoders import Encoder, build_encoder
@@ -22,10 +22,10 @@ from .episodes import score_episodes
 from .evaluation import embed, mean_with_interval
 from .losses import build_objective
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
-from .precision import autocast, choose_precision
+from .precision import Precision, autocast, fastest_precision
 from .prepared import PreparedData
 from .report import Report
-from .sampler import BatchSampler
+from .sampler import Batch, BatchSampler
 
 SIGNS_PAIRS = 256
 """Pairs of neighbouring validation images that the signs of collapse are read from."""
@@ -35,8 +35,9 @@ class Trial:
     """Trains and evaluates one recipe.
 
     Every random draw of a step comes from the recipe's seed and the step's number, so a trial that
-    goes on from a checkpoint repeats the interrupted one bit for bit on the same machine, with the
-    same precision and number of threads.
+    goes on from a checkpoint repeats the interrupted one bit for bit on the same processor, with
+    the same precision and number of threads. GPUs sum in varying order, so there it repeats it to
+    rounding.
     """
 
     def __init__(self, recipe: Recipe, prepared: PreparedData) -> None:
@@ -63,16 +64,20 @@ class Trial:
             std=prepared.std,
             seed=recipe.seed,
         ).to(self._device)
-        self._average = copy.deepcopy(self._encoder).requires_grad_(False)
+        decay = recipe.optimizer.average_decay
+        self._average = WeightAverage(self._encoder, decay) if decay else None
         self._objective = build_objective(
             recipe.objective, batch=recipe.batch, embedding_dim=recipe.encoder.embedding_dim
         ).to(self._device)
         self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
-        self._update_average = WeightAverage(self._average, recipe.optimizer.average_decay).update
-        self._precision = choose_precision(
-            recipe.compute.precision,
-            self._encoder,
-            prepared.train_images[: recipe.batch.size].float().div(255.0),
+        self._precision: Precision = (
+            fastest_precision(
+                recipe.encoder,
+                (recipe.batch.size, *prepared.train_images.shape[1:]),
+                self._device,
+            )
+            if recipe.compute.precision == "auto"
+            else recipe.compute.precision
         )
         self._recipe = recipe.model_copy(
             update={
@@ -86,6 +91,22 @@ class Trial:
         self._seconds = 0.0
         self._spreads: list[float] = []
         self._start_window()
+
+    @classmethod
+    def resumed(cls, recipe: Recipe, prepared: PreparedData, path: Path) -> "Trial":
+        """The trial of a checkpoint; it is read without running any code.
+
+        It goes on with the precision and the threads of the checkpoint, whatever `auto` or the
+        number of CPUs would choose now.
+
+        Raises:
+            ValueError: If the checkpoint is of another recipe.
+        """
+        state = torch.load(path, map_location=prepared.device, weights_only=True)
+        compute = ComputeConfig(**state["compute"])
+        trial = cls(recipe.model_copy(update={"compute": compute}), prepared)
+        trial.load_state_dict(state)
+        return trial
 
     @property
     def recipe(self) -> Recipe:
@@ -105,7 +126,7 @@ class Trial:
     @property
     def encoder(self) -> Encoder:
         """The encoder that is evaluated and exported: the average, where one is kept."""
-        return self._average if self._recipe.optimizer.average_decay else self._encoder
+        return self._average.network if self._average else self._encoder
 
     @property
     def training_encoder(self) -> Encoder:
@@ -177,14 +198,6 @@ class Trial:
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same recipe; it is read without running any code.
-
-        Raises:
-            ValueError: If the checkpoint is of another recipe.
-        """
-        self.load_state_dict(torch.load(path, map_location=self._device, weights_only=True))
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain values."""
         return {
@@ -194,7 +207,7 @@ class Trial:
             "seconds": self._seconds,
             "spreads": list(self._spreads),
             "encoder": self._encoder.state_dict(),
-            "average": self._average.state_dict(),
+            "average": self._average.network.state_dict() if self._average else None,
             "objective": self._objective.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "window": (self._window_steps, self._window_seconds),
@@ -216,7 +229,8 @@ class Trial:
         self._seconds = state["seconds"]
         self._spreads = list(state["spreads"])
         self._encoder.load_state_dict(state["encoder"])
-        self._average.load_state_dict(state["average"])
+        if self._average:
+            self._average.network.load_state_dict(state["average"])
         self._objective.load_state_dict(state["objective"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._window_steps, self._window_seconds = state["window"]
@@ -228,15 +242,16 @@ class Trial:
         batch = self._sampler.draw(self._step)
         seed = np.random.SeedSequence((self._recipe.seed, self._step)).generate_state(1)
         self._generator.manual_seed(int(seed[0]))
+        indices, quarter_turns, labels = self._on_device(batch)
         images = augment(
-            self._prepared.train_images[batch.images.to(self._device)],
+            self._prepared.train_images[indices],
             self._recipe.augment,
-            batch.quarter_turns.to(self._device),
+            quarter_turns,
             self._generator,
         )
         with autocast(self._precision, self._device):
             embeddings = self._encoder(images)
-        output = self._objective(embeddings, batch.labels.to(self._device), self._generator)
+        output = self._objective(embeddings, labels, self._generator)
         self._optimizer.zero_grad(set_to_none=True)
         output.value.backward()
         if optimizer.gradient_clip is not None:
@@ -246,12 +261,20 @@ class Trial:
             learning_rate_at(optimizer, self._step, self._recipe.budget.steps),
         )
         self._optimizer.step()
-        if optimizer.average_decay:
-            self._update_average(self._encoder, self._step)
+        if self._average:
+            self._average.update(self._encoder, self._step)
         self._loss_sum += output.value.detach()
         self._active_sum += output.active_share.detach()
         self._window_steps += 1
         self._step += 1
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Image indices, quarter turns and labels of a batch, moved in one copy."""
+        stacked = torch.stack([batch.images, batch.quarter_turns, batch.labels])  # (3, B)
+        if self._device.type == "cuda":
+            stacked = stacked.pin_memory().to(self._device, non_blocking=True)
+        indices, quarter_turns, labels = stacked
+        return indices, quarter_turns, labels
 
     def _images_per_second(self) -> float:
         """Of training since the last report."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from toy import recipe, trial_data
+
 from tripletune.spaces import OptimizerConfig
 from tripletune.trainables import PreparedData, Trial, export_checkpoint, load, prepare
 from tripletune.trainables.evaluation import embed
@@ -55,7 +56,8 @@ def test_the_recipe_comes_back_whole(trial: Trial, folder: Path) -> None:
     model = load(folder)
     assert model.recipe == trial.recipe
     assert model.recipe.digest == trial.recipe.digest
-    assert model.scores == SCORES
+    assert SCORES.items() <= model.scores.items()
+    assert model.scores["recipe"] == model.recipe.digest
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
@@ -100,10 +102,10 @@ def test_a_damaged_file_is_refused(name: str, folder: Path) -> None:
         load(folder)
 
 
-def test_weights_of_another_recipe_are_refused(folder: Path) -> None:
+def test_files_of_two_exports_are_refused(folder: Path) -> None:
     text = (folder / "recipe.yaml").read_text()
-    (folder / "recipe.yaml").write_text(text.replace("width: 8", "width: 16"))
-    with pytest.raises(ValueError, match="must be an undamaged export"):
+    (folder / "recipe.yaml").write_text(text.replace("shear: 0.2", "shear: 0.3"))
+    with pytest.raises(ValueError, match=r"recipe\.yaml is not the one that scores\.json"):
         load(folder)
 
 
@@ -119,4 +121,4 @@ def test_what_is_no_image_is_refused(folder: Path, tmp_path: Path) -> None:
 
 
 def test_scores_are_plain_json(folder: Path) -> None:
-    assert json.loads((folder / "scores.json").read_text()) == SCORES
+    assert SCORES.items() <= json.loads((folder / "scores.json").read_text()).items()

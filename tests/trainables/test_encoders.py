@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tripletune.spaces import Conv4, EncoderConfig, ResNet18
 from tripletune.trainables import ENCODERS, Encoder, build_encoder
 
@@ -89,6 +90,13 @@ def test_pooling_first_and_last_have_the_same_weights() -> None:
     shapes = [[tuple(p.shape) for p in network.parameters()] for network in (first, last)]
     assert shapes[0] == shapes[1]
     assert sum(p.numel() for p in first.parameters()) == 8 * 9 + 3 * 64 * 9 + 4 * 16 + 64 * 8 + 64
+
+
+def test_growth_widens_each_block() -> None:
+    network = ENCODERS["conv4"](Conv4(width=4, growth=2, embedding_dim=8), 1, 32)
+    shapes = [tuple(p.shape[:2]) for p in network.parameters() if p.ndim == 4]
+    assert shapes == [(4, 1), (8, 4), (16, 8), (32, 16)]
+    assert network(torch.rand(2, 1, 32, 32)).shape == (2, 8)
 
 
 def test_an_image_too_small_for_four_poolings_is_refused() -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from toy import recipe, trial_data
+
 from tripletune.spaces import MinerConfig, ObjectiveConfig, OptimizerConfig, SigmoidPair
 from tripletune.trainables import Trial, prepare
 from tripletune.trainables.optimization import WeightAverage, build_optimizer, learning_rate_at
@@ -46,8 +47,9 @@ def test_weight_decay_goes_to_kernels_only_and_the_loss_is_trained_too() -> None
 
 
 def test_the_average_follows_the_weights_as_its_formula_says() -> None:
-    network, average = torch.nn.BatchNorm1d(1), torch.nn.BatchNorm1d(1)
-    follow = WeightAverage(average, decay=0.9)
+    network = torch.nn.BatchNorm1d(1)
+    follow = WeightAverage(network, decay=0.9)
+    average = follow.network
     with torch.no_grad():
         network.weight.fill_(5.0)
         network.running_mean.fill_(3.0)  # type: ignore[union-attr]  # it tracks statistics

@@ -72,8 +72,7 @@ def test_a_trial_goes_on_from_its_checkpoint_bit_for_bit(
     first.evaluate()
     first.train(2)  # in the middle between two reports
     first.save(tmp_path / "trial.pt")
-    second = Trial(config, prepared)
-    second.load(tmp_path / "trial.pt")
+    second = Trial.resumed(config, prepared, tmp_path / "trial.pt")
     assert [timeless(r) for r in reports_of(second)] == [timeless(r) for r in expected[1:]]
     for name, value in whole.encoder.state_dict().items():
         assert torch.equal(value, second.encoder.state_dict()[name]), name
@@ -92,7 +91,7 @@ def test_another_seed_trains_to_another_curve(prepared: PreparedData) -> None:
 def test_a_checkpoint_of_another_recipe_is_refused(prepared: PreparedData, tmp_path: Path) -> None:
     Trial(recipe(), prepared).save(tmp_path / "trial.pt")
     with pytest.raises(ValueError, match="the checkpoint must be of recipe"):
-        Trial(recipe(seed=1), prepared).load(tmp_path / "trial.pt")
+        Trial.resumed(recipe(seed=1), prepared, tmp_path / "trial.pt")
 
 
 def test_the_recipe_says_what_precision_and_threads_were_used(prepared: PreparedData) -> None:

@@ -1,0 +1,29 @@
+"""Fixtures of the search's tests: data on disk, and a cache that is not the user's."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy_search import write_images
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 16 classes with 5 images each; tests that change it copy it."""
+    return write_images(tmp_path_factory.mktemp("images") / "toy")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    assert Path.cwd() == Path(os.path.realpath(tmp_path))
+    return tmp_path
