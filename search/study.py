@@ -106,7 +106,7 @@ class Study:
                 study.set_metric_names([METRIC])
             if not study.trials:
                 first = _middle(Space.from_text(settings.space, origin=folder.name))
-            study.enqueue_trial(first, skip_if_exists=True)
+                study.enqueue_trial(first)
             # Written last: a folder without it is not a study yet.
             write_yaml(folder.settings, asdict(settings))
         except OSError as error:

@@ -18,7 +18,7 @@ from tripletune.search.datasets import load_study_data
 from tripletune.search.folder import StudyError, StudyFolder, find_study, new_study_folder
 from tripletune.search.runner import resume, run_search
 from tripletune.search.study import Study, StudySettings, versions
-from tripletune.spaces import Space
+from tripletune.spaces import Space, Triplet
 
 
 def settings(space: Space) -> StudySettings:
@@ -130,6 +130,48 @@ def test_trial_cut_off_before_its_recipe_is_dropped_and_does_not_count(study: St
     assert opened.ask(opened.space).number == 1
     with pytest.raises(StudyError, match="has no trial 0"):
         opened.record(0)
+
+
+def test_first_trial_takes_the_middle_of_every_range_and_the_first_choice(study: Study) -> None:
+    recipe = study.ask(study.space).recipe
+
+    assert recipe.encoder.embedding_dim == 8
+    assert recipe.objective.loss == Triplet(margin=0.3)
+    assert recipe.optimizer.learning_rate == pytest.approx(10**-2.5)
+
+
+def test_trial_that_had_its_verdict_does_not_go_on(study: Study) -> None:
+    stopped, finished, cut = (study.ask(study.space).number for _ in range(3))
+    study.report(stopped, report(2, 0.5), is_last=True)
+    study.report(finished, report(18, 0.8), is_last=True)
+    study.report(cut, report(2, 0.5))
+
+    opened = Study.open(study.folder)
+    opened.settle()
+
+    # The one at the end of its budget goes through its last checkpoint once more.
+    assert [record.state for record in opened.records()] == ["pruned", "running", "running"]
+
+
+def test_opened_study_does_not_draw_its_first_trials_again(study: Study) -> None:
+    first = [study.ask(study.space).recipe.digest for _ in range(3)]
+    opened = Study.open(study.folder)
+    then = [opened.ask(opened.space).recipe.digest for _ in range(3)]
+
+    assert len(set(first + then)) == 6
+
+
+def test_last_line_that_was_not_written_whole_is_cut_off(study: Study) -> None:
+    number = study.ask(study.space).number
+    with study.folder.journal.open("ab") as file:
+        file.write(b'{"op_code": 8, "wor')  # what a full disk leaves
+
+    opened = Study.open(study.folder)
+    with opened.folder.claimed():
+        opened.report(number, report(2, 0.5))
+        opened.report(number, report(4, 0.6))
+
+    assert Study.open(study.folder).record(number).reports == (report(2, 0.5), report(4, 0.6))
 
 
 def test_folder_without_settings_is_no_study_yet(images: Path, tmp_path: Path) -> None:

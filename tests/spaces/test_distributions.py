@@ -40,6 +40,12 @@ def test_a_distribution_contains_its_corners(distribution: Distribution) -> None
     assert all(distribution.contains(corner) for corner in distribution.corners)
 
 
+@settings(deadline=None, max_examples=50)
+@given(ANY)
+def test_a_distribution_contains_its_middle(distribution: Distribution) -> None:
+    assert distribution.contains(distribution.middle)
+
+
 def test_a_value_outside_or_of_another_kind_is_not_contained() -> None:
     assert not Uniform(0.0, 1.0).contains(1.1)
     assert not Uniform(0.0, 1.0).contains(True)
