@@ -12,6 +12,7 @@ from typing import Any
 
 import filelock
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import walk_tree
 
 RESERVE_BYTES = 100 * 2**20
 """Free space below which a search stops while it can still write its own end."""
@@ -204,8 +205,10 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     yaml = YAML()
     yaml.default_flow_style = False
     with temporary.open("w", encoding="utf-8") as file:
-        # Through JSON, so that only plain types are written.
-        yaml.dump(json.loads(json.dumps(content)), file)
+        # Through JSON, so that only plain types are written; texts of several lines as they are.
+        plain = json.loads(json.dumps(content))
+        walk_tree(plain)
+        yaml.dump(plain, file)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
