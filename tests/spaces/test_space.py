@@ -337,7 +337,7 @@ def test_fixed_values_replace_searched_ones_in_all_branches(name: str) -> None:
 def test_a_folder_can_be_put_in_the_place_of_the_data() -> None:
     space = Space.load("omniglot").with_values({"data.name": "folder", "data.path": "a b/c.zip"})
     (config,) = space.data_configs()
-    assert (config.name, config.path, config.image_size) == ("folder", "a b/c.zip", 28)
+    assert (config.name, config.path, config.image_size) == ("folder", "a b/c.zip", 48)
 
 
 def test_a_label_leaves_its_branch_alone_and_keeps_names() -> None:
@@ -361,7 +361,7 @@ def test_a_parameter_is_fixed_in_its_branch_by_its_name() -> None:
             "quickstart.yaml: batch.clases: must be a key of batch, got 'clases'",
         ),
         ({"batch.samples": 1}, "quickstart.yaml: batch.samples: must be >= 2, got 1"),
-        ({"objective": "tripplet"}, "objective: must be one of contrastive, triplet, supcon"),
+        ({"objective": "tripplet"}, "objective: must be one of supcon, contrastive, triplet"),
         ({"budget.steps.more": 3}, "must lie in a section, got steps="),
         ({"objective.triplet.loss.margin": 2.5}, "objective.triplet.loss.margin: must be < 2"),
         ({"data.name": "folder"}, "data.path: must be given with the data set folder"),
