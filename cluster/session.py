@@ -137,7 +137,7 @@ def _start(num_cpus: int | None, num_gpus: int | None, temp_dir: Path | None) ->
             logging_level=logging.WARNING,
             _temp_dir=None if temp_dir is None else str(temp_dir.absolute()),
         )
-    except OSError as error:
+    except Exception as error:  # a bare one where the node did not come up in time
         if "AF_UNIX" not in str(error):
             raise RuntimeError(f"a private Ray could not start: {error}") from error
         raise ValueError(
