@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from ray.exceptions import RayActorError
 from ray.tune import Callback
 from ray.tune.result import DONE
 from ray.tune.search import Searcher
@@ -156,7 +157,7 @@ class StudyRecorder(Callback):
         details = str(trial.get_error()).strip()
         reason = (
             f"its process was lost {trial.num_failures} times"
-            if "Actor" in details
+            if isinstance(trial.get_pickled_error(), RayActorError)
             else details.splitlines()[-1]
         )
         self._tell("trial_ended", self._study.fail(trial.config[NUMBER], reason, details))
