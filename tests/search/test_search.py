@@ -321,9 +321,9 @@ def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
     monkeypatch.setattr(runner, "DISK_CHECK_S", 0.0)
     report = Study.report
 
-    def report_and_fill(self: Study, number: int, *arguments: Any) -> bool:
+    def report_and_fill(self: Study, number: int, *arguments: Any, is_last: bool) -> bool:
         disk.free = 10**6 if number == 2 else disk.free
-        return report(self, number, *arguments)
+        return report(self, number, *arguments, is_last=is_last)
 
     monkeypatch.setattr(Study, "report", report_and_fill)
     options = toy_options(4, scheduler="none", concurrency=1)
