@@ -305,6 +305,9 @@ def test_full_disk_is_refused_at_the_start(
         run_search(toy_space(images), toy_options(2), name="full", runs=tmp_path)
 
 
+@pytest.mark.skip(
+    reason="in a shared Ray session the interrupted search keeps its CPU: see the issue"
+)
 def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
