@@ -252,17 +252,20 @@ def train(
 def describe(
     space: Annotated[str | None, typer.Argument(help="A space file or a preset.")] = None,
     losses: Annotated[
-        bool, typer.Option("--losses", help="Print the losses and what fits with them.")
+        bool, typer.Option("--losses", help="Print losses and miners, and what fits with what.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --losses: as the page of the docs.")
     ] = False,
 ) -> None:
     """Print a space as a tree, with the number of parameters of each branch.
 
     Example: tripletune describe quickstart
     """
-    from ..spaces import Space, preset_names, render_losses, render_tree
+    from ..spaces import Space, preset_names, render_losses, render_losses_page, render_tree
 
     if losses:
-        typer.echo(render_losses())
+        typer.echo(render_losses_page() if markdown else render_losses(), nl=False)
     if space is not None:
         typer.echo(render_tree(Space.load(space)))
     elif not losses:

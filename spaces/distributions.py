@@ -32,7 +32,7 @@ class Uniform:
     @property
     def middle(self) -> Value:
         """The value that a search tries first: halfway."""
-        return (self.low + self.high) / 2
+        return self.low / 2 + self.high / 2  # the sum may overflow
 
     def contains(self, value: Value) -> bool:
         """Whether the value can be drawn; a rounding error beyond an end is forgiven."""
@@ -75,7 +75,7 @@ class LogUniform:
     @property
     def middle(self) -> Value:
         """The value that a search tries first: halfway between the logarithms."""
-        return math.sqrt(self.low * self.high)
+        return math.sqrt(self.low) * math.sqrt(self.high)  # the product may overflow
 
     def contains(self, value: Value) -> bool:
         """Whether the value can be drawn; a rounding error beyond an end is forgiven."""

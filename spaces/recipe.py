@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
 
@@ -177,6 +178,8 @@ class OptimizerConfig(Record):
         warmup: Share of the budget spent warming up.
         schedule: After the warm-up: `cosine` to zero at the end of the budget, or `constant`.
         gradient_clip: Largest norm of the gradient; null leaves it as it is.
+        objective_rate: Learning rate of what the loss itself learns (proxies, temperature, bias,
+            boundary), as a multiple of `learning_rate`.
         average_decay: Decay of the exponential moving average of the weights that is evaluated
             and exported; 0 evaluates the weights themselves.
     """
@@ -187,6 +190,7 @@ class OptimizerConfig(Record):
     warmup: Share = 0.1
     schedule: Literal["cosine", "constant"] = "cosine"
     gradient_clip: Annotated[float, Field(gt=0.0)] | None = None
+    objective_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
     average_decay: Share = 0.0
 
 
@@ -283,7 +287,7 @@ class Recipe(Record):
     @model_validator(mode="after")
     def _distance_weighting_needs_a_sphere(self) -> Self:
         dim = self.encoder.embedding_dim
-        if self.objective.miner.name == "distance_weighted" and dim < 4:
+        if "distance_weighted" in self.objective.miners and dim < 4:
             raise broken_rule(
                 "encoder.embedding_dim",
                 "must be >= 4 with miner distance_weighted, whose density has no inside maximum "
@@ -302,6 +306,41 @@ class Recipe(Record):
                 "class",
                 f"{self.augment.degrees!r}",
                 "stay below 45, or write rotations_as_classes: false",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _episodes_have_queries(self) -> Self:
+        loss, samples = self.objective.loss, self.batch.samples
+        if isinstance(loss, Prototypical) and loss.shots >= samples:
+            raise broken_rule(
+                "objective.loss.shots",
+                "must be < batch.samples, so that each class has a query",
+                f"shots={loss.shots}, samples={samples}",
+                "lower it, or raise batch.samples",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _memory_holds_a_batch(self) -> Self:
+        size = self.objective.memory.size
+        if 0 < size < self.batch.size:
+            raise broken_rule(
+                "objective.memory.size",
+                "must be 0, or at least batch.classes x batch.samples",
+                f"size={size}, {self.batch.classes} x {self.batch.samples}",
+                f"write {self.batch.size} or more",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bank_knows_one_orientation(self) -> Self:
+        if self.objective.miner.scope == "bank" and self.batch.rotations_as_classes:
+            raise broken_rule(
+                "batch.rotations_as_classes",
+                "must be false with objective.miner.scope: bank, which holds each image once",
+                "true",
+                "write false, or scope: batch",
             )
         return self
 

@@ -1,18 +1,14 @@
-"""A space as a readable tree, and the losses as a table, in plain text."""
+"""A space as a readable tree, in plain text."""
 
 import textwrap
 from collections.abc import Iterator
 
-from .compatibility import LOSSES
 from .recipe import Recipe
 from .sections import Fixed, Searched, Section, SpaceNode, parameters
 from .source import show
 from .space import Space
 
 TREE_WIDTH = 80
-TABLE_WIDTH = 100
-
-_COLUMNS = {"loss": 21, "numbers": 11, "miners": 23, "formula and source": 39}
 
 
 def render_tree(space: Space) -> str:
@@ -28,27 +24,6 @@ def render_tree(space: Space) -> str:
     left_out = [key for key in Recipe.model_fields if key not in _keys(space.root)]
     if left_out:
         lines += ["", *textwrap.wrap(f"defaults: {', '.join(left_out)}", TREE_WIDTH)]
-    return "\n".join(lines) + "\n"
-
-
-def render_losses() -> str:
-    """The losses as a table, at most 100 columns wide: numbers, miners, formula and source."""
-    lines = [_row([[column] for column in _COLUMNS], 0)]
-    for name, facts in LOSSES.items():
-        numbers = {
-            "margin": facts.has_margin,
-            "temperature": facts.has_temperature,
-            "bias": facts.has_bias,
-        }
-        width = _COLUMNS["formula and source"]
-        cells = [
-            [name],
-            [number for number, is_there in numbers.items() if is_there] or ["-"],
-            list(facts.miners),
-            [*textwrap.wrap(facts.formula, width), *textwrap.wrap(facts.source, width)],
-        ]
-        lines.append("  ".join("-" * width for width in _COLUMNS.values()))
-        lines += [_row(cells, row) for row in range(max(len(cell) for cell in cells))]
     return "\n".join(lines) + "\n"
 
 
@@ -131,9 +106,3 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _indented(lines: list[str], prefix: str) -> list[str]:
     return [f"{prefix}{line}" for line in lines]
-
-
-def _row(cells: list[list[str]], row: int) -> str:
-    texts = [cell[row] if row < len(cell) else "" for cell in cells]
-    columns = zip(texts, _COLUMNS.values(), strict=True)
-    return "  ".join(text.ljust(width) for text, width in columns).rstrip()

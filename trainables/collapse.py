@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from .distances import normalise
-from .miners import Pairs
 
 SMALLEST_SPREAD = 0.1
 """Below it an encoder counts as collapsed. Trained encoders stand at 0.4 to 0.95."""
@@ -68,13 +67,15 @@ def collapse_signs(embeddings: Tensor, labels: Tensor) -> CollapseSigns:
     unit = normalise(raw)
     centred = unit - unit.mean(dim=0)
     distances = torch.cdist(unit, unit, compute_mode="donot_use_mm_for_euclid_dist")  # (B, B)
-    pairs = Pairs.of_labels(labels.cpu())
+    labels = labels.cpu()
+    is_positive = (labels[:, None] == labels[None, :]).fill_diagonal_(False)  # (B, B)
+    is_negative = labels[:, None] != labels[None, :]
     return CollapseSigns(
         # sqrt(mean_d var_d) * sqrt(D) = sqrt(sum_d var_d)
         spread=float(centred.square().mean(dim=0).sum().sqrt()),
         effective_rank=_effective_rank(centred),
-        mean_positive_distance=float(distances[pairs.positives].mean()),
-        mean_negative_distance=float(distances[pairs.negatives].mean()),
+        mean_positive_distance=float(distances[is_positive].mean()),
+        mean_negative_distance=float(distances[is_negative].mean()),
         embedding_norm=float(torch.linalg.vector_norm(raw, dim=1).mean()),
     )
 

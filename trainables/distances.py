@@ -1,19 +1,26 @@
-"""Distances and similarities between all embeddings of a batch, safe where the formulas are not.
+"""Distances and similarities of embeddings, safe where the formulas are not.
 
-Letters: B batch, D embedding.
+Letters: A anchors, R references, D embedding.
 
 Every function works in float32 at least, also inside autocast: 8 bits of mantissa cannot tell a
 distance of 0.01 from 0. float64 stays float64. Results are finite, with finite gradients, for
 embeddings whose coordinates are below 1e17 in size; NaN and infinity in the input stay visible.
+
+The gradients of normalisation and Euclidean distance are written by hand: each needs one matrix
+where the recorded operations keep eight.
 """
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from ..spaces.compatibility import Distance
+from ..spaces.facts import Distance
 
 SMALLEST_NORM = 1e-12
-"""A vector whose largest coordinate is below this has no direction; the value of F.normalize."""
+"""A vector shorter than this has no direction; the value of F.normalize."""
 
 
 def normalise(embeddings: Tensor) -> Tensor:
@@ -23,97 +30,210 @@ def normalise(embeddings: Tensor) -> Tensor:
     where ``F.normalize`` gives a gradient of up to 1e12.
 
     Args:
-        embeddings: (B, D), any floating type.
+        embeddings: (A, D), any floating type.
 
     Returns:
-        (B, D), each row of norm 1 or 0.
+        (A, D), each row of norm 1 or 0.
     """
-    embeddings = _at_least_float32(embeddings)  # (B, D)
-    # Divided by the largest coordinate first, so that no square leaves the range of float32.
-    largest = embeddings.detach().abs().amax(dim=1, keepdim=True)  # (B, 1)
-    has_no_direction = largest < SMALLEST_NORM
-    scaled = embeddings / largest.masked_fill(has_no_direction, 1.0)
-    scaled = scaled.masked_fill(has_no_direction, 0.0)
-    norm_squared = scaled.square().sum(dim=1, keepdim=True)  # in [1, D], or 0
-    return scaled * norm_squared.masked_fill(has_no_direction, 1.0).rsqrt()
+    unit: Tensor = _Normalise.apply(at_least_float32(embeddings))
+    return unit
 
 
-def squared_euclidean_distances(embeddings: Tensor) -> Tensor:
-    """The matrix of ||e_i - e_j||^2.
+def squared_euclidean_distances(anchors: Tensor, references: Tensor) -> Tensor:
+    """The matrix of ||a_i - r_j||^2.
 
     Args:
-        embeddings: (B, D), any floating type.
+        anchors: (A, D), any floating type.
+        references: (R, D); the same tensor, or another.
 
     Returns:
-        (B, B), >= 0, with an exact 0 on the diagonal.
+        (A, R), >= 0, with an exact 0 for equal rows of the same tensor.
     """
-    embeddings = _at_least_float32(embeddings)
-    # Distances do not change when all points move. Around their mean, ||a||^2 + ||b||^2 - 2ab
-    # loses no digits to a common offset: a batch near one point (a collapse) is still measured.
-    centred = embeddings - embeddings.detach().mean(dim=0)  # (B, D)
-    products = _inner_products(centred)  # (B, B)
-    # Norms from the diagonal, not from a second sum: identical rows then cancel exactly.
-    norms_squared = products.diagonal()  # (B,)
-    squared = norms_squared[:, None] + norms_squared[None, :] - 2.0 * products
-    return squared.clamp_min(0.0)
+    squared: Tensor = _Euclidean.apply(*_pair(anchors, references), True)
+    return squared
 
 
-def euclidean_distances(embeddings: Tensor) -> Tensor:
-    """The matrix of ||e_i - e_j||.
+def euclidean_distances(anchors: Tensor, references: Tensor) -> Tensor:
+    """The matrix of ||a_i - r_j||.
 
     At distance zero, where the square root has no derivative, the gradient is zero: the middle of
     its subgradients, the unit ball.
 
     Args:
-        embeddings: (B, D), any floating type.
+        anchors: (A, D), any floating type.
+        references: (R, D); the same tensor, or another.
 
     Returns:
-        (B, B), >= 0, with an exact 0 on the diagonal.
+        (A, R), >= 0, with an exact 0 for equal rows of the same tensor.
     """
-    squared = squared_euclidean_distances(embeddings)
-    is_zero = squared == 0.0
-    return squared.masked_fill(is_zero, 1.0).sqrt().masked_fill(is_zero, 0.0)
+    distances: Tensor = _Euclidean.apply(*_pair(anchors, references), False)
+    return distances
 
 
-def cosine_similarities(embeddings: Tensor) -> Tensor:
-    """The matrix of cosines <u_i, u_j>, u the normalised embeddings.
+def cosine_similarities(anchors: Tensor, references: Tensor) -> Tensor:
+    """The matrix of cosines <u_i, v_j>, u and v the normalised embeddings.
 
     Args:
-        embeddings: (B, D), any floating type.
+        anchors: (A, D), any floating type.
+        references: (R, D); the same tensor, or another.
 
     Returns:
-        (B, B), in [-1, 1] up to rounding; 0 for a vector without a direction.
+        (A, R), in [-1, 1] up to rounding; 0 for a vector without a direction.
     """
-    return _inner_products(normalise(embeddings))
+    unit = normalise(anchors)
+    return inner_products(unit, unit if references is anchors else normalise(references))
 
 
-def distance_matrix(embeddings: Tensor, distance: Distance, *, unit_norm: bool) -> Tensor:
+def inner_products(anchors: Tensor, references: Tensor) -> Tensor:
+    """The matrix of <a_i, r_j>, (A, R); a similarity that grows with the norms."""
+    products: Tensor = _InnerProducts.apply(*_pair(anchors, references))
+    return products
+
+
+def distance_matrix(
+    anchors: Tensor, references: Tensor, distance: Distance, *, unit_norm: bool
+) -> Tensor:
     """The distances that a recipe names.
 
     Args:
-        embeddings: (B, D), raw, any floating type.
-        distance: `euclidean` or `squared_euclidean`.
+        anchors: (A, D), raw, any floating type.
+        references: (R, D); the same tensor, or another.
+        distance: `euclidean`, `squared_euclidean`, `cosine` (1 - s, in [0, 2]) or `dot` (the
+            negative inner product, which may be below 0).
         unit_norm: Whether the embeddings are normalised first.
 
     Returns:
-        (B, B), >= 0.
+        (A, R).
 
     Raises:
         ValueError: If the distance has another name.
     """
+    if distance == "cosine":
+        return 1.0 - cosine_similarities(anchors, references)
     if unit_norm:
-        embeddings = normalise(embeddings)
+        unit = normalise(anchors)
+        anchors, references = unit, unit if references is anchors else normalise(references)
     if distance == "euclidean":
-        return euclidean_distances(embeddings)
+        return euclidean_distances(anchors, references)
     if distance == "squared_euclidean":
-        return squared_euclidean_distances(embeddings)
-    raise ValueError(f"distance must be euclidean or squared_euclidean, got distance={distance!r}")
+        return squared_euclidean_distances(anchors, references)
+    if distance == "dot":
+        return -inner_products(anchors, references)
+    raise ValueError(
+        f"distance must be euclidean, squared_euclidean, cosine or dot, got distance={distance!r}"
+    )
 
 
-def _at_least_float32(embeddings: Tensor) -> Tensor:
+def at_least_float32(embeddings: Tensor) -> Tensor:
+    """The embeddings in float32, or in float64 where they are that."""
     return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
 
 
-def _inner_products(vectors: Tensor) -> Tensor:
-    with torch.autocast(vectors.device.type, enabled=False):
-        return vectors @ vectors.T
+def _pair(anchors: Tensor, references: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Both in float32 at least; None for references that are the anchors themselves."""
+    left = at_least_float32(anchors)
+    return left, None if references is anchors else at_least_float32(references)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Autocast switched off; nothing where it is off already, since switching takes its time."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+class _Normalise(torch.autograd.Function):
+    """u = e / |e|; du = (g - u <u, g>) / |e|."""
+
+    @staticmethod
+    def forward(ctx: Any, embeddings: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(embeddings, dim=1, keepdim=True)  # (A, 1)
+        inverse = norm.reciprocal().masked_fill_(norm < SMALLEST_NORM, 0.0)
+        unit: Tensor = embeddings * inverse
+        ctx.save_for_backward(unit, inverse)
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        unit, inverse = ctx.saved_tensors
+        along = (gradient * unit).sum(dim=1, keepdim=True)
+        return torch.addcmul(gradient, unit, along, value=-1.0).mul_(inverse)
+
+
+class _InnerProducts(torch.autograd.Function):
+    """a r^T; of a matrix with itself, the two halves of the gradient in one product."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor | None) -> Tensor:
+        ctx.save_for_backward(*((left,) if right is None else (left, right)))
+        with _full_precision(left.device):
+            products: Tensor = left @ (left if right is None else right).T
+            return products
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        left, *rest = ctx.saved_tensors
+        with _full_precision(gradient.device):
+            if not rest:
+                return (gradient + gradient.T) @ left, None
+            (right,) = rest
+            to_left = gradient @ right if ctx.needs_input_grad[0] else None
+            to_right = gradient.T @ left if ctx.needs_input_grad[1] else None
+            return to_left, to_right
+
+
+class _Euclidean(torch.autograd.Function):
+    """d = |a - r| or its square; of G = dL/d(d^2) / 2, da = rowsum(G) a - G r."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor | None, is_squared: bool) -> Tensor:
+        # Distances do not change when all points move. Around their mean, |a|^2 + |r|^2 - 2 a r
+        # loses no digits to a common offset: a batch near one point (a collapse) stays measured.
+        centre = left.mean(dim=0)
+        left = left - centre  # (A, D)
+        with _full_precision(left.device):
+            if right is None:
+                distances = left @ left.T
+                # Norms from the diagonal, not from a second sum: identical rows then cancel.
+                norms_left = norms_right = distances.diagonal().clone()
+            else:
+                right = right - centre
+                distances = left @ right.T  # (A, R)
+                norms_left, norms_right = left.square().sum(1), right.square().sum(1)
+        distances.mul_(-2.0).add_(norms_left[:, None]).add_(norms_right).clamp_min_(0.0)
+        if not is_squared:
+            distances.sqrt_()
+        ctx.is_squared = is_squared
+        ctx.is_same = right is None
+        saved = [left] if right is None else [left, right]
+        ctx.save_for_backward(*saved, *([] if is_squared else [distances]))
+        return distances
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        saved = list(ctx.saved_tensors)
+        if ctx.is_squared:
+            weights = gradient * 2.0
+        else:
+            distances = saved.pop()
+            weights = (gradient / distances).masked_fill_(distances == 0.0, 0.0)
+        with _full_precision(gradient.device):
+            if ctx.is_same:
+                (left,) = saved
+                weights = weights + weights.T
+                return _pull(weights, weights.sum(1), left, left), None, None
+            left, right = saved
+            to_left = to_right = None
+            if ctx.needs_input_grad[0]:
+                to_left = _pull(weights, weights.sum(1), left, right)
+            if ctx.needs_input_grad[1]:
+                to_right = _pull(weights.T, weights.sum(0), right, left)
+            return to_left, to_right, None
+
+
+def _pull(weights: Tensor, sums: Tensor, points: Tensor, others: Tensor) -> Tensor:
+    """sum_j w_ij (p_i - o_j) for each point, given the sums of w over j."""
+    return torch.addmm(points * sums[:, None], weights, others, alpha=-1.0)

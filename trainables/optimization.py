@@ -41,7 +41,7 @@ def build_optimizer(
     """AdamW over the encoder and what the loss learns.
 
     Weight decay goes to matrices and kernels only: it has no meaning for biases, normalisation
-    and a loss's own scalars.
+    and what a loss learns: scalars, and proxies whose norm does not count.
     """
     parameters = [p for p in encoder.parameters() if p.requires_grad]
     groups = [
@@ -50,17 +50,24 @@ def build_optimizer(
             "weight_decay": config.weight_decay,
         },
         {
-            "params": [p for p in parameters if p.ndim <= 1] + list(objective.parameters()),
+            "params": [p for p in parameters if p.ndim <= 1],
             "weight_decay": 0.0,
         },
+        {
+            "params": list(objective.parameters()),
+            "weight_decay": 0.0,
+            "multiple": config.objective_rate,
+        },
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate, fused=True
+    )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all parameter groups one learning rate."""
+    """Give all parameter groups one learning rate, or the multiple of it that is theirs."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("multiple", 1.0)
 
 
 class WeightAverage(Generic[Network]):

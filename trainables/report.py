@@ -21,6 +21,8 @@ class Report:
         mean_positive_distance: Between unit embeddings of one class.
         mean_negative_distance: Between unit embeddings of different classes.
         embedding_norm: Mean norm of the raw embeddings.
+        collapse_gap: |loss - its value were all embeddings one point|: a loss that rests there,
+            with a low spread, has collapsed.
         seconds: Training and evaluation time of the trial so far, over all attempts.
         images_per_second: Of training, since the last report.
         is_collapsed: Whether the spread has been below the verdict's bound for three reports.
@@ -37,6 +39,7 @@ class Report:
     mean_positive_distance: float
     mean_negative_distance: float
     embedding_norm: float
+    collapse_gap: float
     seconds: float
     images_per_second: float
     is_collapsed: bool

@@ -37,6 +37,9 @@ class BatchSampler:
     With `draw="within_group"` the classes of a batch come from few groups. Where turned classes
     are classes of their own, a turned alphabet is a group of its own too: the negatives then look
     as alike as those of an episode.
+
+    Attributes:
+        num_classes: That labels name: the training classes, quarter turns counted.
     """
 
     def __init__(self, config: BatchConfig, data: ImageSet, seed: int) -> None:
@@ -57,6 +60,7 @@ class BatchSampler:
                 f"batch.classes must be <= {num_classes}, the training classes"
                 f"{' and their quarter turns' if turns > 1 else ''}, got {config.classes}"
             )
+        self.num_classes = num_classes
         self._config = config
         self._seed = seed
         counts = np.bincount(data.labels, minlength=data.num_classes)

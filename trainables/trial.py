@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..spaces import ComputeConfig, Recipe
+from ..spaces import ComputeConfig, ObjectiveConfig, Recipe
 from .augment import augment
 from .collapse import collapse_signs, is_collapsed
 from .encoders import Encoder, build_encoder
 from .episodes import score_episodes
 from .evaluation import embed, mean_with_interval
 from .losses import build_objective
+from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
 from .precision import Precision, autocast, fastest_precision
 from .prepared import PreparedData
@@ -67,8 +68,13 @@ class Trial:
         decay = recipe.optimizer.average_decay
         self._average = WeightAverage(self._encoder, decay) if decay else None
         self._objective = build_objective(
-            recipe.objective, batch=recipe.batch, embedding_dim=recipe.encoder.embedding_dim
+            recipe.objective,
+            batch=recipe.batch,
+            embedding_dim=recipe.encoder.embedding_dim,
+            num_classes=self._sampler.num_classes,
+            seed=recipe.seed,
         ).to(self._device)
+        self._bank = self._empty_bank(recipe.objective)
         self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
         self._precision: Precision = (
             fastest_precision(
@@ -182,6 +188,7 @@ class Trial:
             mean_positive_distance=signs.mean_positive_distance,
             mean_negative_distance=signs.mean_negative_distance,
             embedding_norm=signs.embedding_norm,
+            collapse_gap=abs(loss - self._objective.collapse_value(raw.mean(dim=0))),
             seconds=self._seconds,
             images_per_second=self._images_per_second(),
             is_collapsed=is_collapsed(self._spreads),
@@ -209,6 +216,7 @@ class Trial:
             "encoder": self._encoder.state_dict(),
             "average": self._average.network.state_dict() if self._average else None,
             "objective": self._objective.state_dict(),
+            "bank": self._bank.embeddings if self._bank else None,
             "optimizer": self._optimizer.state_dict(),
             "window": (self._window_steps, self._window_seconds),
             "sums": (self._loss_sum, self._active_sum),
@@ -232,17 +240,19 @@ class Trial:
         if self._average:
             self._average.network.load_state_dict(state["average"])
         self._objective.load_state_dict(state["objective"])
+        if self._bank:
+            self._bank.embeddings = state["bank"]
         self._optimizer.load_state_dict(state["optimizer"])
         self._window_steps, self._window_seconds = state["window"]
         self._loss_sum, self._active_sum = state["sums"]
 
     def _train_step(self) -> None:
         """One update; nothing in here waits for the device."""
-        optimizer = self._recipe.optimizer
-        batch = self._sampler.draw(self._step)
+        optimizer, budget = self._recipe.optimizer, self._recipe.budget
+        self._objective.set_progress(self._step / budget.steps)
         seed = np.random.SeedSequence((self._recipe.seed, self._step)).generate_state(1)
         self._generator.manual_seed(int(seed[0]))
-        indices, quarter_turns, labels = self._on_device(batch)
+        indices, quarter_turns, labels = self._batch()
         images = augment(
             self._prepared.train_images[indices],
             self._recipe.augment,
@@ -256,10 +266,7 @@ class Trial:
         output.value.backward()
         if optimizer.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), optimizer.gradient_clip)
-        set_learning_rate(
-            self._optimizer,
-            learning_rate_at(optimizer, self._step, self._recipe.budget.steps),
-        )
+        set_learning_rate(self._optimizer, learning_rate_at(optimizer, self._step, budget.steps))
         self._optimizer.step()
         if self._average:
             self._average.update(self._encoder, self._step)
@@ -268,6 +275,24 @@ class Trial:
         self._window_steps += 1
         self._step += 1
 
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Image indices, quarter turns and labels of the step's batch."""
+        drawn = self._on_device(self._sampler.draw(self._step))
+        if self._bank is None:
+            return drawn
+        if self._step % self._recipe.objective.miner.refresh == 0:
+            self._bank.embeddings = embed(
+                self._encoder, self._prepared.train_images, unit_norm=False
+            )
+            self._encoder.train()
+        indices, _, _ = drawn
+        # Every third image is an anchor, so that each class of the batch has some.
+        anchors = indices[::3][: len(indices) // 3]  # (A,)
+        uniform = torch.rand(len(anchors), 2, generator=self._generator, device=self._device)
+        positives, negatives = self._bank.choose(anchors, uniform, self._objective.setting.margin)
+        chosen = torch.cat([anchors, positives, negatives])  # (3A,)
+        return chosen, torch.zeros_like(chosen), self._train_labels[chosen]
+
     def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Image indices, quarter turns and labels of a batch, moved in one copy."""
         stacked = torch.stack([batch.images, batch.quarter_turns, batch.labels])  # (3, B)
@@ -275,6 +300,17 @@ class Trial:
             stacked = stacked.pin_memory().to(self._device, non_blocking=True)
         indices, quarter_turns, labels = stacked
         return indices, quarter_turns, labels
+
+    def _empty_bank(self, config: ObjectiveConfig) -> Bank | None:
+        if config.miner.scope != "bank":
+            return None
+        self._train_labels = torch.from_numpy(self._prepared.data.train.labels).to(self._device)
+        return Bank(
+            config.miner.name,
+            self._train_labels,
+            distance=getattr(config.loss, "distance", "euclidean"),
+            unit_norm=config.unit_norm,
+        )
 
     def _images_per_second(self) -> float:
         """Of training since the last report."""

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -8,9 +9,9 @@ from pydantic import ValidationError
 from tripletune.spaces import (
     LOSSES,
     MINERS,
+    RECORDS,
     Conv4,
     DataConfig,
-    LossConfig,
     MinerConfig,
     MinerName,
     ObjectiveConfig,
@@ -19,30 +20,54 @@ from tripletune.spaces import (
     SpaceError,
     SupCon,
     Triplet,
+    numbers_of,
     recipe_from_yaml,
     recipe_to_yaml,
     render_losses,
+    render_losses_page,
 )
-
-RECORDS = {
-    record.model_fields["name"].default: record for record in get_args(get_args(LossConfig)[0])
-}
 
 
 def test_facts_name_exactly_the_losses_and_miners_of_the_recipe() -> None:
-    assert set(LOSSES) == set(RECORDS)
+    assert list(LOSSES) == list(RECORDS)
     assert set(MINERS) == set(get_args(MinerName))
     for facts in LOSSES.values():
         assert set(facts.miners) <= set(MINERS)
 
 
+def test_every_miner_but_none_goes_with_a_loss() -> None:
+    heard = {miner for facts in LOSSES.values() for miner in facts.miners}
+    assert heard == set(MINERS)
+
+
 @pytest.mark.parametrize("name", LOSSES)
-def test_facts_say_which_numbers_a_loss_has(name: str) -> None:
+def test_facts_say_what_a_loss_may_choose(name: str) -> None:
     facts, fields = LOSSES[name], RECORDS[name].model_fields
-    assert facts.has_margin == ("margin" in fields)
-    assert facts.has_temperature == ("temperature" in fields)
-    assert facts.has_bias == ("bias" in fields)
-    assert facts.has_distance == ("distance" in fields) == ("unit_norm" in fields)
+    allowed = get_args(fields["distance"].annotation) if "distance" in fields else ()
+    assert facts.distances == allowed
+    assert facts.has_proxies is (RECORDS[name].__module__.endswith(".proxy"))
+
+
+def roomy(name: str) -> dict[str, float]:
+    """Neighbours of a number that leave it its whole range."""
+    return {
+        "two_margin_contrastive": {"margin": 1.0, "positive_margin": 0.0},
+        "margin": {"margin": 0.02, "beta": 1.5},
+        "ranked_list": {"boundary": 1.5, "margin": 0.1},
+    }.get(name, {})
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_number_of_a_loss_has_a_unit_and_a_usual_range(name: str) -> None:
+    record = RECORDS[name]
+    numeric = {
+        key for key, field in record.model_fields.items() if field.annotation in (int, float)
+    }
+    numbers = numbers_of(record)
+    assert set(numbers) == numeric
+    for key, number in numbers.items():
+        for corner in number.usual.corners:
+            record.model_validate({"name": name, **roomy(name), key: corner})
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -53,10 +78,18 @@ def test_a_miner_left_out_is_the_usual_one_of_the_loss(name: str) -> None:
     assert objective.unit_norm == (objective.loss.model_dump().get("unit_norm", not has_choice))
 
 
-def test_losses_fit_a_wide_terminal() -> None:
+def test_losses_fit_a_terminal_of_80_columns() -> None:
     table = render_losses()
-    assert max(map(len, table.splitlines())) <= 100
-    assert all(name in table for name in [*LOSSES, "margin", "temperature", "bias"])
+    assert max(map(len, table.splitlines())) <= 80
+    numbers = [key for record in RECORDS.values() for key in numbers_of(record)]
+    assert all(name in table for name in [*LOSSES, *MINERS, *numbers])
+
+
+def test_the_page_of_the_docs_is_printed_from_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "losses.md"
+    assert page.read_text() == render_losses_page(), (
+        "run: tripletune describe --losses --markdown > docs/losses.md"
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,6 +124,129 @@ def test_losses_fit_a_wide_terminal() -> None:
                 "encoder": {"embedding_dim": 3},
             },
             "encoder.embedding_dim must be >= 4 with miner distance_weighted",
+        ),
+        (
+            {"objective": {"loss": {"name": "triplet", "distance": "cosine", "unit_norm": False}}},
+            "loss.unit_norm must be true with distance: cosine",
+        ),
+        (
+            {"objective": {"loss": {"name": "two_margin_contrastive", "positive_margin": 1.5}}},
+            "positive_margin must be < margin",
+        ),
+        (
+            {"objective": {"loss": {"name": "margin", "margin": 0.5, "beta": 0.4}}},
+            "margin must be < beta",
+        ),
+        (
+            {"objective": {"loss": {"name": "ranked_list", "margin": 1.3}}},
+            "margin must be < boundary",
+        ),
+        (
+            {"objective": {"loss": {"name": "prototypical", "shots": 4}}},
+            "objective.loss.shots must be < batch.samples",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "schedule": {"second_miner": "multi_similarity"},
+                }
+            },
+            "schedule.second_miner must be one of semi_hard",
+        ),
+        (
+            {"objective": {"loss": {"name": "triplet"}, "schedule": {"third_miner": "hard"}}},
+            "third_miner must come after a second_miner",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "schedule": {
+                        "second_miner": "semi_hard",
+                        "third_miner": "hard",
+                        "third_from": 0.2,
+                    },
+                }
+            },
+            "third_from must be > second_from",
+        ),
+        (
+            {"objective": {"loss": {"name": "supcon"}, "schedule": {"final_margin": 0.3}}},
+            "schedule.final_margin counts only with a loss that has a margin",
+        ),
+        (
+            {"objective": {"loss": {"name": "arcface"}, "schedule": {"final_margin": 0.3}}},
+            "schedule.final_margin counts only with a loss that has a margin",
+        ),
+        (
+            {"objective": {"loss": {"name": "triplet"}, "schedule": {"final_margin": 2.0}}},
+            "schedule.final_margin must be < 2",
+        ),
+        (
+            {"objective": {"loss": {"name": "angular"}, "memory": {"size": 512}}},
+            "memory.size must be 0 with loss angular",
+        ),
+        (
+            {"objective": {"loss": {"name": "supcon"}, "memory": {"size": 100}}},
+            "objective.memory.size must be 0, or at least batch.classes x batch.samples",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "miner": {"name": "mixed"},
+                    "memory": {"size": 512},
+                }
+            },
+            "memory.size must be 0 with miner mixed",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "miner": {"name": "mixed", "scope": "bank"},
+                    "schedule": {"second_miner": "hard"},
+                }
+            },
+            "schedule.second_miner must be null with miner.scope: bank",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "miner": {"name": "batch_hard", "scope": "bank"},
+                    "memory": {"size": 512},
+                }
+            },
+            "memory.size must be 0 with miner.scope: bank",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "miner": {"name": "batch_hard", "scope": "bank"},
+                },
+                "batch": {"rotations_as_classes": True},
+            },
+            "batch.rotations_as_classes must be false with objective.miner.scope: bank",
+        ),
+        (
+            {
+                "objective": {
+                    "loss": {"name": "triplet"},
+                    "miner": {"name": "all", "scope": "bank"},
+                }
+            },
+            "scope must be batch with miner all",
+        ),
+        (
+            {"objective": {"loss": {"name": "triplet"}, "miner": {"name": "all", "refresh": 5}}},
+            "refresh counts only with scope: bank",
+        ),
+        (
+            {"objective": {"loss": {"name": "triplet"}, "miner": {"name": "all", "epsilon": 0.3}}},
+            "epsilon counts only with miner multi_similarity",
         ),
         ({"batch": {"groups": 2}}, "groups counts only with draw: within_group"),
         ({"batch": {"samples": 1}}, "greater than or equal to 2"),

@@ -127,8 +127,9 @@ def test_a_wrong_value_is_refused_with_line_rule_and_fix(text: str, message: str
                 "  miner: {name: {choice: [all, semi_hard]}}\n"
             ),
             (
-                "my.yaml:3: objective.miner.name: must be one of batch_hard, all, "
-                "easy_positive_semi_hard with loss soft_triplet, got 'semi_hard'"
+                "my.yaml:3: objective.miner.name: must be one of batch_hard, all, hard, easy, "
+                "batch_easy, easy_positive_semi_hard, easy_positive_hard, random, "
+                "random_positive_hard, mixed with loss soft_triplet, got 'semi_hard'"
             ),
         ),
         (

@@ -1,4 +1,5 @@
 import math
+from itertools import chain, pairwise
 
 import pytest
 import torch
@@ -6,15 +7,17 @@ from torch import nn
 
 from tripletune.spaces import (
     BatchConfig,
-    LossConfig,
+    Contrastive,
     MinerConfig,
-    MinerName,
+    MultiSimilarity,
+    NTXent,
     ObjectiveConfig,
+    SoftTriplet,
     SupCon,
     Triplet,
 )
-from tripletune.trainables.collapse import collapse_signs, is_collapsed
-from tripletune.trainables.losses import LossOutput, build_objective
+from tripletune.trainables.collapse import SMALLEST_SPREAD, collapse_signs, is_collapsed
+from tripletune.trainables.losses import LOSSES, LossOutput, build_objective
 
 
 def test_isotropic_embeddings_have_full_spread_and_rank() -> None:
@@ -86,30 +89,52 @@ def test_a_collapse_is_three_low_spreads_in_a_row(spreads: list[float], verdict:
     assert is_collapsed(spreads) is verdict
 
 
-@pytest.mark.parametrize(
-    ("loss", "miner", "verdict"),
-    [(Triplet(), "batch_hard", True), (SupCon(), "none", False)],
-    ids=["batch-hard triplet", "supcon"],
-)
-def test_batch_hard_at_a_high_rate_is_called_collapsed_and_supcon_is_not(
-    loss: LossConfig, miner: MinerName, verdict: bool
-) -> None:
+BATCH_HARD = MinerConfig(name="batch_hard")
+
+COLLAPSES = {
+    "batch-hard": ObjectiveConfig(loss=Triplet(), miner=BATCH_HARD),
+    "hard only": ObjectiveConfig(loss=Triplet(), miner=MinerConfig(name="hard")),
+    "batch-hard, not normalised": ObjectiveConfig(loss=Triplet(unit_norm=False), miner=BATCH_HARD),
+    "batch-hard, soft margin": ObjectiveConfig(loss=SoftTriplet(), miner=BATCH_HARD),
+}
+HOLDS = {
+    "triplet all": ObjectiveConfig(loss=Triplet(), miner=MinerConfig(name="all")),
+    "semi-hard": ObjectiveConfig(loss=Triplet(), miner=MinerConfig(name="semi_hard")),
+    "easy positive": ObjectiveConfig(
+        loss=Triplet(), miner=MinerConfig(name="easy_positive_semi_hard")
+    ),
+    "distance-weighted": ObjectiveConfig(
+        loss=Triplet(), miner=MinerConfig(name="distance_weighted")
+    ),
+    "contrastive": ObjectiveConfig(loss=Contrastive()),
+    "nt_xent": ObjectiveConfig(loss=NTXent()),
+    "supcon": ObjectiveConfig(loss=SupCon()),
+    "multi_similarity": ObjectiveConfig(loss=MultiSimilarity()),
+}
+NUM_CLASSES, SAMPLES, DIM = 8, 4, 16
+REPORT_EVERY = 40
+
+
+def spreads_of(config: ObjectiveConfig, *, seed: int) -> list[float]:
+    """Spread at each of three reports of a small encoder without batch norm."""
     torch.set_num_threads(1)
-    num_classes, samples, dim = 8, 4, 16
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(num_classes, 32, generator=generator)
-    labels = torch.arange(num_classes).repeat_interleave(samples)
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(NUM_CLASSES, 32, generator=generator)
+    labels = torch.arange(NUM_CLASSES).repeat_interleave(SAMPLES)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
-        encoder = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, dim))
+        torch.manual_seed(seed)
+        sizes = [32, 64, 64, 64]
+        hidden = [(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
+        encoder = nn.Sequential(*chain.from_iterable(hidden), nn.Linear(64, DIM))
     objective = build_objective(
-        ObjectiveConfig(loss=loss, miner=MinerConfig(name=miner)),
-        batch=BatchConfig(classes=num_classes, samples=samples),
-        embedding_dim=dim,
+        config,
+        batch=BatchConfig(classes=NUM_CLASSES, samples=SAMPLES),
+        embedding_dim=DIM,
+        num_classes=NUM_CLASSES,
     )
     optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-2)
     spreads = []
-    for step in range(1, 121):
+    for step in range(1, 3 * REPORT_EVERY + 1):
         # Noise larger than the classes are apart: the hardest negatives are nearer than positives.
         noise = torch.randn(len(labels), 32, generator=generator)
         embeddings = encoder(centres[labels] + 3.0 * noise)
@@ -117,6 +142,60 @@ def test_batch_hard_at_a_high_rate_is_called_collapsed_and_supcon_is_not(
         optimizer.zero_grad()
         output.value.backward()
         optimizer.step()
-        if step % 30 == 0:
+        if step % REPORT_EVERY == 0:
             spreads.append(collapse_signs(embeddings, labels).spread)
-    assert is_collapsed(spreads) is verdict, spreads
+    return spreads
+
+
+@pytest.mark.parametrize("name", COLLAPSES)
+def test_hard_mining_without_batch_norm_is_called_collapsed_at_its_third_report(
+    name: str,
+) -> None:
+    for seed in range(3):
+        spreads = spreads_of(COLLAPSES[name], seed=seed)
+        assert is_collapsed(spreads), (seed, spreads)
+
+
+@pytest.mark.parametrize("name", HOLDS)
+def test_what_does_not_mine_the_hardest_is_never_called_collapsed(name: str) -> None:
+    for seed in range(3):
+        spreads = spreads_of(HOLDS[name], seed=seed)
+        assert not is_collapsed(spreads), (seed, spreads)
+
+
+def test_healthy_supcon_is_never_called_collapsed_over_20_seeds() -> None:
+    found = [spreads_of(HOLDS["supcon"], seed=seed) for seed in range(20)]
+    assert not any(is_collapsed(spreads) for spreads in found)
+    assert min(spreads[-1] for spreads in found) > 2 * SMALLEST_SPREAD
+
+
+POINTS = {
+    "triplet": (ObjectiveConfig(loss=Triplet(margin=0.3), miner=MinerConfig(name="all")), 0.3),
+    "soft triplet": (ObjectiveConfig(loss=SoftTriplet()), math.log(2.0)),
+    "contrastive": (ObjectiveConfig(loss=Contrastive(margin=0.8)), 0.32),
+    "supcon": (ObjectiveConfig(loss=SupCon()), math.log(NUM_CLASSES * SAMPLES - 1)),
+    "semi-hard": (ObjectiveConfig(loss=Triplet()), 0.0),  # no negative is farther
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_the_value_at_a_collapse_is_that_of_a_single_point(name: str) -> None:
+    config, expected = POINTS[name]
+    objective = build_objective(
+        config,
+        batch=BatchConfig(classes=NUM_CLASSES, samples=SAMPLES),
+        embedding_dim=DIM,
+        num_classes=NUM_CLASSES,
+    )
+    assert objective.collapse_value(torch.randn(DIM)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_has_a_value_at_a_collapse(name: str) -> None:
+    objective = build_objective(
+        ObjectiveConfig.model_validate({"loss": {"name": name}}),
+        batch=BatchConfig(classes=NUM_CLASSES, samples=SAMPLES),
+        embedding_dim=DIM,
+        num_classes=NUM_CLASSES,
+    )
+    assert math.isfinite(objective.collapse_value(torch.ones(DIM)))

@@ -6,7 +6,12 @@ from toy import recipe, trial_data
 
 from tripletune.spaces import MinerConfig, ObjectiveConfig, OptimizerConfig, SigmoidPair
 from tripletune.trainables import Trial, prepare
-from tripletune.trainables.optimization import WeightAverage, build_optimizer, learning_rate_at
+from tripletune.trainables.optimization import (
+    WeightAverage,
+    build_optimizer,
+    learning_rate_at,
+    set_learning_rate,
+)
 
 CONFIG = OptimizerConfig(learning_rate=0.1, warmup=0.2)
 
@@ -37,13 +42,20 @@ def test_weight_decay_goes_to_kernels_only_and_the_loss_is_trained_too() -> None
     objective = ObjectiveConfig(loss=SigmoidPair(), miner=MinerConfig(name="none"))
     trial = Trial(recipe(objective=objective), prepared)
     optimizer = build_optimizer(CONFIG, trial.training_encoder, trial._objective)
-    decayed, plain = optimizer.param_groups
+    decayed, plain, learned = optimizer.param_groups
     assert all(p.ndim > 1 for p in decayed["params"])
     assert all(p.ndim <= 1 for p in plain["params"])
-    assert plain["weight_decay"] == 0.0
-    learned = list(trial._objective.parameters())
-    assert len(learned) == 2
-    assert all(any(p is q for q in plain["params"]) for p in learned)
+    assert plain["weight_decay"] == learned["weight_decay"] == 0.0
+    parameters = list(trial._objective.parameters())
+    assert len(parameters) == 2
+    assert all(p is q for p, q in zip(learned["params"], parameters, strict=True))
+
+
+def test_what_the_loss_learns_has_a_rate_of_its_own() -> None:
+    config = CONFIG.model_copy(update={"objective_rate": 100.0})
+    optimizer = build_optimizer(config, torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    set_learning_rate(optimizer, 0.01)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01, 1.0]
 
 
 def test_the_average_follows_the_weights_as_its_formula_says() -> None:

@@ -1,5 +1,6 @@
 """One trial: training, evaluation, checkpoints."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,17 @@ from tripletune.spaces import (
     ComputeConfig,
     Contrastive,
     EvaluationConfig,
+    MarginLoss,
+    MemoryConfig,
     MinerConfig,
     ObjectiveConfig,
     OptimizerConfig,
+    ProxyAnchor,
+    ScheduleConfig,
     SigmoidPair,
+    SupCon,
     Triplet,
+    VarianceConfig,
 )
 from tripletune.trainables import PreparedData, Report, Trial, baselines, prepare
 
@@ -26,6 +33,20 @@ OBJECTIVES = {
         loss=Triplet(), miner=MinerConfig(name="distance_weighted")
     ),
     "sigmoid_pair": ObjectiveConfig(loss=SigmoidPair(), miner=MinerConfig(name="none")),
+    "proxy_anchor": ObjectiveConfig(loss=ProxyAnchor()),
+    "margin": ObjectiveConfig(loss=MarginLoss(learn_beta="class")),
+    "memory": ObjectiveConfig(loss=SupCon(), memory=MemoryConfig(size=40, start=0.2)),
+    "schedule": ObjectiveConfig(
+        loss=Triplet(),
+        miner=MinerConfig(name="all"),
+        schedule=ScheduleConfig(
+            second_miner="semi_hard", third_miner="batch_hard", final_margin=0.4
+        ),
+        variance=VarianceConfig(weight=0.1),
+    ),
+    "bank": ObjectiveConfig(
+        loss=Triplet(), miner=MinerConfig(name="mixed", scope="bank", refresh=5)
+    ),
 }
 
 
@@ -76,6 +97,68 @@ def test_a_trial_goes_on_from_its_checkpoint_bit_for_bit(
     assert [timeless(r) for r in reports_of(second)] == [timeless(r) for r in expected[1:]]
     for name, value in whole.encoder.state_dict().items():
         assert torch.equal(value, second.encoder.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_an_objective_learns_or_remembers_stays_out_of_the_encoder(
+    objective: str, prepared: PreparedData
+) -> None:
+    trial = Trial(recipe(objective=OBJECTIVES[objective]), prepared)
+    plain = Trial(recipe(), prepared)
+    trial.train(2)
+    assert trial.encoder.state_dict().keys() == plain.encoder.state_dict().keys()
+    state = trial.state_dict()
+    assert state["objective"].keys() == trial._objective.state_dict().keys()
+    assert (state["bank"] is not None) == (objective == "bank")
+
+
+def test_a_scheduled_objective_changes_its_miner_and_margin_with_the_budget(
+    prepared: PreparedData,
+) -> None:
+    config = recipe(
+        objective=OBJECTIVES["schedule"], budget=BudgetConfig(steps=10, report_every=5)
+    )
+    trial = Trial(config, prepared)
+    setting = trial._objective.setting
+    found = []
+    for _ in range(10):
+        trial.train(1)
+        found.append((setting.miner, round(setting.margin, 3)))
+    miners = [miner for miner, _ in found]
+    assert miners == ["all"] * 4 + ["semi_hard"] * 3 + ["batch_hard"] * 3
+    margins = [margin for _, margin in found]
+    assert margins == pytest.approx([0.2 + 0.02 * step for step in range(10)])
+
+
+def test_the_bank_is_computed_anew_every_few_steps_and_chooses_true_triplets(
+    prepared: PreparedData,
+) -> None:
+    trial = Trial(recipe(objective=OBJECTIVES["bank"]), prepared)
+    bank = trial._bank
+    assert bank is not None
+    seen = []
+    for _ in range(7):
+        trial.train(1)
+        assert bank.embeddings is not None
+        seen.append(bank.embeddings.clone())
+    is_new = [not torch.equal(one, other) for one, other in pairwise(seen)]
+    assert is_new == [False, False, False, False, True, False]
+    images, _, labels = trial._batch()
+    anchors, positives, negatives = images.view(3, -1)
+    assert torch.equal(labels, torch.from_numpy(prepared.data.train.labels)[images])
+    assert (anchors != positives).all()
+    by_third = labels.view(3, -1)
+    assert (by_third[0] == by_third[1]).all()
+    assert (by_third[0] != by_third[2]).all()
+    assert len(negatives) == trial.recipe.batch.size // 3
+
+
+def test_the_collapse_gap_is_the_distance_to_the_loss_of_a_single_point(
+    prepared: PreparedData,
+) -> None:
+    objective = ObjectiveConfig(loss=Triplet(margin=0.3), miner=MinerConfig(name="all"))
+    report = reports_of(Trial(recipe(objective=objective), prepared))[-1]
+    assert report.collapse_gap == pytest.approx(abs(report.loss - 0.3), abs=1e-6)
 
 
 def test_the_same_recipe_trains_to_the_same_curve(prepared: PreparedData) -> None:

@@ -1,8 +1,11 @@
-"""What a loss gives back."""
+"""What a loss gives back, and the mean that most of them end in."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,44 @@ def mean_where(mask: Tensor, terms: Tensor) -> Tensor:
     return terms.masked_fill(~mask, 0.0).sum() / mask.sum().clamp_min(1)
 
 
-def summarise(
-    value: Tensor, mask: Tensor, terms: Tensor, num_candidates: Tensor | None = None
-) -> LossOutput:
+def summarise(value: Tensor, mask: Tensor, terms: Tensor) -> LossOutput:
     """The output of a loss with these terms.
 
     Args:
         value: ().
         mask: bool, the valid terms.
         terms: The same shape.
-        num_candidates: () int64, terms before a miner's choice; None takes the valid ones.
     """
     num_active = (mask & (terms > 0.0)).sum()
-    candidates = mask.sum() if num_candidates is None else num_candidates
-    return LossOutput(value, num_active / candidates.clamp_min(1), num_active)
+    return LossOutput(value, num_active / mask.sum().clamp_min(1), num_active)
+
+
+def value_with_gradient(value: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
+    """A value whose gradient is known already.
+
+    A loss that sums over triplets knows its gradient by each distance as soon as it knows its
+    value. Handing it over spares the graph of B^2 S terms.
+
+    Args:
+        value: (), detached.
+        variable: What the value depends on, live.
+        gradient: Of the value by the variable; its shape, detached.
+
+    Returns:
+        (), live.
+    """
+    live: Tensor = _Known.apply(value, variable, gradient)
+    return live
+
+
+class _Known(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, factor: Tensor) -> tuple[None, Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return None, gradient * factor, None

@@ -1,18 +1,19 @@
 """The sigmoid loss over pairs.
 
-Letters: B batch, D embedding, S positive slots of an anchor, P classes, K samples of each.
+Letters: B anchors, R references, P classes, K samples of each.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from ...spaces import BatchConfig
 from ...spaces import SigmoidPair as SigmoidPairConfig
 from ..distances import cosine_similarities
-from ..miners import Pairs, Setting
+from ..items import Items
+from ..miners import Setting
 from .output import LossOutput, summarise
 
 
@@ -35,14 +36,14 @@ class SigmoidPair(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
         self.bias = nn.Parameter(torch.tensor(bias))
 
-    def forward(self, embeddings: Tensor, labels: Tensor, uniform: Tensor) -> LossOutput:
-        """The loss of raw embeddings (B, D), labels (B,) and random numbers (B, S)."""
-        pairs = Pairs.of_labels(labels)
-        logits = self.log_scale.exp() * cosine_similarities(embeddings) + self.bias  # (B, B)
-        terms = -functional.logsigmoid(torch.where(pairs.positives, logits, -logits))
-        mask = pairs.positives | pairs.negatives
-        value = terms.masked_fill(~mask, 0.0).sum() / len(labels)
-        return summarise(value, mask, terms)
+    def forward(self, items: Items) -> LossOutput:
+        """The loss of a batch."""
+        similarities = cosine_similarities(items.anchors, items.references)
+        logits = self.log_scale.exp() * similarities + self.bias  # (B, R)
+        terms = -functional.logsigmoid(torch.where(items.is_same_class(), logits, -logits))
+        is_pair = items.is_other()
+        value = terms.masked_fill(~is_pair, 0.0).sum() / len(items.labels)
+        return summarise(value, is_pair, terms)
 
 
 def prior_bias(batch: BatchConfig) -> float:

@@ -1,16 +1,19 @@
 """The triplet losses: a positive nearer than a negative, by a hinge or softly.
 
-Letters: B batch, D embedding, S positive slots of an anchor, N negatives of a slot (B or 1).
+Letters: a anchor, p positive, n negative, m margin.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...spaces import SoftTriplet as SoftTripletConfig
 from ...spaces import Triplet as TripletConfig
-from ..distances import distance_matrix
+from ...spaces import TripletSwap as TripletSwapConfig
+from ..items import Items
 from ..miners import Setting
-from .output import LossOutput, mean_where, summarise
+from .output import LossOutput
+from .triplet_costs import Cost, mean_over_triplets
 
 
 class Triplet(nn.Module):
@@ -32,15 +35,46 @@ class Triplet(nn.Module):
         self.config = config
         self.setting = setting
 
-    def forward(self, embeddings: Tensor, labels: Tensor, uniform: Tensor) -> LossOutput:
-        """The loss of raw embeddings (B, D), labels (B,) and random numbers (B, S)."""
-        config = self.config
-        distances = distance_matrix(embeddings, config.distance, unit_norm=config.unit_norm)
-        triplets = self.setting.mine_triplets(distances, labels, uniform, config.margin)
-        positive, negative = triplets.gather(distances)
-        terms = (positive - negative + config.margin).relu()  # (B, S, N)
-        mask = triplets.mask & (terms > 0.0) if config.reduction == "active" else triplets.mask
-        return summarise(mean_where(mask, terms), mask, terms, triplets.num_candidates)
+    def forward(self, items: Items) -> LossOutput:
+        """The loss of a batch."""
+        return mean_over_triplets(
+            items,
+            self.setting,
+            hinge(self.setting.margin),
+            distance=self.config.distance,
+            unit_norm=self.config.unit_norm,
+            reduction=self.config.reduction,
+        )
+
+
+class TripletSwap(nn.Module):
+    """Triplet hinge loss with anchor swap.
+
+    L = mean over triplets (a, p, n) of max(0, d_ap - min(d_an, d_pn) + m)
+
+    The negative is judged by the nearer of the two items that it should be far from. The miner
+    still goes by d_an. The mean is that of `Triplet`.
+
+    Source: Balntas, Riba, Ponsa, Mikolajczyk 2016: Learning Local Feature Descriptors with
+    Triplets and Shallow Convolutional Neural Networks, section 3.2 (anchor swap).
+    """
+
+    def __init__(self, config: TripletSwapConfig, setting: Setting) -> None:
+        super().__init__()
+        self.config = config
+        self.setting = setting
+
+    def forward(self, items: Items) -> LossOutput:
+        """The loss of a batch."""
+        return mean_over_triplets(
+            items,
+            self.setting,
+            hinge(self.setting.margin),
+            distance=self.config.distance,
+            unit_norm=self.config.unit_norm,
+            reduction=self.config.reduction,
+            swap=True,
+        )
 
 
 class SoftTriplet(nn.Module):
@@ -60,13 +94,27 @@ class SoftTriplet(nn.Module):
         self.config = config
         self.setting = setting
 
-    def forward(self, embeddings: Tensor, labels: Tensor, uniform: Tensor) -> LossOutput:
-        """The loss of raw embeddings (B, D), labels (B,) and random numbers (B, S)."""
-        config = self.config
-        distances = distance_matrix(embeddings, config.distance, unit_norm=config.unit_norm)
-        triplets = self.setting.mine_triplets(distances, labels, uniform)
-        positive, negative = triplets.gather(distances)
-        # Not F.softplus, which turns linear at 20 and loses the digits of float64 there.
-        terms = -functional.logsigmoid(negative - positive)  # (B, S, N)
-        value = mean_where(triplets.mask, terms)
-        return summarise(value, triplets.mask, terms, triplets.num_candidates)
+    def forward(self, items: Items) -> LossOutput:
+        """The loss of a batch."""
+        return mean_over_triplets(
+            items,
+            self.setting,
+            _soft,
+            distance=self.config.distance,
+            unit_norm=self.config.unit_norm,
+        )
+
+
+def hinge(margin: float) -> Cost:
+    """max(0, m - gap), which falls by 1 where it is above 0."""
+
+    def cost(gaps: Tensor) -> tuple[Tensor, Tensor]:
+        costs = (margin - gaps).relu_()
+        return costs, (costs > 0.0).to(gaps.dtype)
+
+    return cost
+
+
+def _soft(gaps: Tensor) -> tuple[Tensor, Tensor]:
+    # Not F.softplus, which turns linear at 20 and loses the digits of float64 there.
+    return -functional.logsigmoid(gaps), torch.sigmoid(-gaps)

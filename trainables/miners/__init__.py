@@ -1,6 +1,17 @@
-"""Miners: which triplets or pairs of a batch a loss sees."""
+"""Miners: which triplets or pairs a loss sees."""
 
-from .mined import Candidates, Pairs, Triplets
-from .setting import MINERS, Miner, Setting
+from .bank import Bank
+from .mined import Candidates, Pairs, Triplets, slots_of
+from .setting import MINERS, PAIR_MINERS, Miner, Setting
 
-__all__ = ["MINERS", "Candidates", "Miner", "Pairs", "Setting", "Triplets"]
+__all__ = [
+    "MINERS",
+    "PAIR_MINERS",
+    "Bank",
+    "Candidates",
+    "Miner",
+    "Pairs",
+    "Setting",
+    "Triplets",
+    "slots_of",
+]

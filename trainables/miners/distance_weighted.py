@@ -1,6 +1,6 @@
 """The miner that draws negatives evenly over distance.
 
-Letters: B batch, S positive slots of an anchor, n embedding dimension.
+Letters: B anchors, R references, S positive slots of an anchor, n embedding dimension.
 """
 
 import torch
@@ -16,7 +16,7 @@ LARGEST_DISTANCE = 1.4
 
 
 def mine_distance_weighted(candidates: Candidates) -> Triplets:
-    """Per positive pair one negative, drawn with probability ~ 1 / q(d_an), (B, S, 1).
+    """Per positive pair one negative, drawn with probability ~ 1 / q(d_an).
 
     An anchor that has no negative nearer than 1.4 gives no triplet. The draw is with replacement,
     so an anchor may meet a negative in several of its slots.
@@ -26,25 +26,24 @@ def mine_distance_weighted(candidates: Candidates) -> Triplets:
     code; where it draws among all negatives when none is near enough, we draw none.
     """
     distances = candidates.distances
-    is_drawable = candidates.is_negative & (distances < LARGEST_DISTANCE)  # (B, B)
-    lowest = torch.finfo(distances.dtype).min
-    log_weights = -log_density(distances, candidates.embedding_dim).masked_fill(
-        ~is_drawable, -lowest
-    )
+    is_drawable = candidates.is_negative & (distances < LARGEST_DISTANCE)  # (B, R)
+    log_weights = log_density(distances, candidates.embedding_dim).neg_()
+    log_weights.masked_fill_(~is_drawable, torch.finfo(distances.dtype).min)
     # Relative to the largest of the row: 1 / q spans e^370 at n = 512, and exp would overflow.
-    relative = log_weights - log_weights.amax(1, True)
-    weights = relative.exp().masked_fill(~is_drawable, 0.0)  # (B, B)
+    weights = log_weights.sub_(log_weights.amax(1, True)).exp_().masked_fill_(~is_drawable, 0.0)
     # Inverse of the distribution function: torch.multinomial looks at its weights, a GPU stall.
     cumulative = weights.cumsum(1)
-    drawn = torch.searchsorted(cumulative, candidates.uniform * cumulative[:, -1:], right=True)
-    negative_index = drawn.clamp_max(len(distances) - 1)  # (B, S); B where the row is empty
+    uniform = candidates.uniform[:, : candidates.is_positive.shape[1]].to(distances.dtype)
+    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    negative_index = drawn.clamp_max(distances.shape[1] - 1)  # (B, S); R where the row is empty
     has_drawn = weights.gather(1, negative_index) > 0.0
-    has_negative = candidates.is_negative.any(1, True)  # (B, 1)
-    return Triplets(
+    is_candidate = candidates.is_positive & candidates.is_negative.any(1, True)
+    return Triplets.chosen(
+        candidates,
         candidates.positive_index,
         negative_index,
-        (candidates.is_positive & has_drawn).unsqueeze(2),
-        (candidates.is_positive & has_negative).sum(),
+        candidates.is_positive & has_drawn,
+        is_candidate,
     )
 
 

@@ -1,16 +1,22 @@
 """What a miner chooses among and what it gives back, as masks and indices of fixed shape.
 
-Letters: B batch, S positive slots of an anchor, N negatives of a slot (B or 1).
+Letters: B anchors, R references (the batch, then a memory), S positive slots of an anchor.
 
 A batch holds at most K items of each class, so an anchor has at most S = K - 1 positives. They are
-kept in S slots with a validity mask; triplets are then (B, S, B) at most, not (B, B, B).
+kept in S slots with a validity mask; triplets are then (B, S, R) at most, not (B, B, B).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor
+
+from ..items import Items
+
+Rule = Callable[[Tensor], Tensor]
+"""Of the gap d_an - d_ap of triplets: which of them a miner keeps."""
 
 
 @dataclass(frozen=True)
@@ -20,64 +26,89 @@ class Triplets:
     Attributes:
         positive_index: (B, S) int64, the positive of each slot of each anchor.
         negative_index: (B, S) int64, the one negative of each slot; None gives every slot every
-            item of the batch.
-        mask: (B, S, N) bool, the kept triplets; N = B where negative_index is None, else 1.
+            negative of its anchor that passes the rule.
+        is_kept: (B, S) bool, whether the slot holds a triplet, or triplets.
+        is_negative: (B, R) bool.
+        rule: Of the gap, where negative_index is None; None keeps every triplet.
         num_candidates: () int64, how many the miner's rule was applied to: triplets, or slots
             where the rule keeps one negative of each. It has kept at most as many.
     """
 
     positive_index: Tensor
     negative_index: Tensor | None
-    mask: Tensor
+    is_kept: Tensor
+    is_negative: Tensor
+    rule: Rule | None
     num_candidates: Tensor
 
-    def gather(self, distances: Tensor) -> tuple[Tensor, Tensor]:
-        """The distances of the triplets, to be broadcast against each other.
+    @classmethod
+    def chosen(
+        cls,
+        candidates: "Candidates",
+        positive_index: Tensor,
+        negative_index: Tensor,
+        is_kept: Tensor,
+        is_candidate: Tensor | None = None,
+    ) -> Self:
+        """One negative for each slot; the tensors are (B, S)."""
+        is_candidate = is_kept if is_candidate is None else is_candidate
+        return cls(
+            positive_index,
+            negative_index,
+            is_kept,
+            candidates.is_negative,
+            None,
+            is_candidate.sum(),
+        )
+
+    def gaps(self, distances: Tensor, slots: slice) -> tuple[Tensor, Tensor]:
+        """d_an - d_ap of some slots with every reference, and which of them are kept triplets.
+
+        Only for a miner with a rule: one that chooses has one negative a slot.
 
         Args:
-            distances: (B, B), live.
+            distances: (B, R).
+            slots: Which, s of them.
 
         Returns:
-            d_ap (B, S, 1), and d_an (B, 1, B) or (B, S, 1).
+            Both (B, s, R).
         """
-        positive = distances.gather(1, self.positive_index).unsqueeze(2)  # (B, S, 1)
-        if self.negative_index is None:
-            return positive, distances.unsqueeze(1)  # (B, 1, B)
-        return positive, distances.gather(1, self.negative_index).unsqueeze(2)  # (B, S, 1)
+        positive = distances.gather(1, self.positive_index[:, slots]).unsqueeze(2)
+        gaps = distances.unsqueeze(1) - positive
+        is_kept = self.is_kept[:, slots, None] & self.is_negative.unsqueeze(1)
+        return gaps, is_kept if self.rule is None else is_kept & self.rule(gaps)
 
     def to_pairs(self) -> "Pairs":
-        """The pairs that these triplets are made of, each once however often it occurs."""
-        is_kept = self.mask.any(dim=2)  # (B, S)
-        num_items = self.mask.shape[0]
+        """The pairs that these triplets are made of, each once however often it occurs.
+
+        Raises:
+            ValueError: If slots have several negatives: there the rule is one of triplets.
+        """
         if self.negative_index is None:
-            negatives = self.mask.any(dim=1)  # (B, B)
-        else:
-            negatives = _scatter(self.negative_index, is_kept, num_items)
-        return Pairs(_scatter(self.positive_index, is_kept, num_items), negatives)
+            raise ValueError("pairs must come from a miner that chooses one negative a slot")
+        counts = torch.zeros_like(self.is_negative, dtype=torch.int32)
+        negatives = counts.scatter_add_(1, self.negative_index, self.is_kept.int()) > 0
+        return Pairs(self.positive_index, self.is_kept, negatives)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The ordered pairs (anchor, other) that a loss sees.
+    """The ordered pairs (anchor, reference) that a loss sees, each once.
 
     Attributes:
-        positives: (B, B) bool, of one class; never an item with itself.
-        negatives: (B, B) bool, of different classes.
+        positive_index: (B, S) int64, the positive of each slot; different ones.
+        is_positive: (B, S) bool, whether the slot holds a pair.
+        negatives: (B, R) bool, which references are negatives of the anchor.
     """
 
-    positives: Tensor
+    positive_index: Tensor
+    is_positive: Tensor
     negatives: Tensor
 
     @classmethod
-    def of_labels(cls, labels: Tensor) -> Self:
-        """Every positive and every negative pair of a batch.
-
-        Args:
-            labels: (B,) int64.
-        """
-        is_same = labels[:, None] == labels[None, :]  # (B, B)
-        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        return cls(is_same & ~itself, ~is_same)
+    def of_items(cls, items: Items, num_slots: int) -> Self:
+        """Every positive and every negative pair; of a class beyond the slots, the first items."""
+        return cls(*slots_of(items, num_slots), items.is_negative())
 
 
 @dataclass(frozen=True)
@@ -85,13 +116,14 @@ class Candidates:
     """What a miner chooses among.
 
     Attributes:
-        distances: (B, B), detached: no gradient flows through a choice.
+        distances: (B, R), detached: no gradient flows through a choice.
         positive_index: (B, S) int64.
-        is_positive: (B, S) bool, whether the slot holds a positive of the anchor.
-        is_negative: (B, B) bool.
-        uniform: (B, S), random numbers in [0, 1).
-        margin: Of the loss, in the unit of the distances.
+        is_positive: (B, S) bool, whether the slot holds a positive; filled slots come first.
+        is_negative: (B, R) bool.
+        uniform: (B, S + 1) or (B, 2), random numbers in [0, 1).
+        margin: Of the loss, in the unit of the distances; 0 where it has none.
         embedding_dim: Of the embeddings.
+        distances_from: Of references (B,): their distances to all references, (B, R).
     """
 
     distances: Tensor
@@ -101,36 +133,67 @@ class Candidates:
     uniform: Tensor
     margin: float
     embedding_dim: int
+    distances_from: Callable[[Tensor], Tensor]
 
     @property
     def positive_distances(self) -> Tensor:
         """d_ap of each slot, (B, S); meaningless where the slot is empty."""
         return self.distances.gather(1, self.positive_index)
 
+    @property
+    def has_both(self) -> Tensor:
+        """Whether the anchor has a positive and a negative, (B, 1)."""
+        return self.is_positive.any(1, True) & self.is_negative.any(1, True)
 
-def positive_slots(labels: Tensor, num_slots: int) -> tuple[Tensor, Tensor]:
-    """The other items of each item's class, in the order of the batch.
+
+def slots_of(items: Items, num_slots: int) -> tuple[Tensor, Tensor]:
+    """The positives of the anchors of a batch; see `positive_slots`."""
+    itself = torch.arange(len(items.labels), device=items.labels.device)
+    return positive_slots(items.labels, items.reference_labels, itself, num_slots)
+
+
+def positive_slots(
+    labels: Tensor, reference_labels: Tensor, itself: Tensor, num_slots: int
+) -> tuple[Tensor, Tensor]:
+    """The other items of each anchor's class, in the order of the references.
 
     Args:
-        labels: (B,) int64, at most num_slots + 1 items of each class. Of a larger class the first
-            items are taken: the shape is fixed, and counting would stall a GPU.
+        labels: (B,) int64.
+        reference_labels: (R,) int64. Of a class with more than num_slots others the first are
+            taken: the shape is fixed, and counting would stall a GPU.
+        itself: (B,) int64, which reference the anchor is.
         num_slots: S.
 
     Returns:
         Their index (B, S) int64, and whether the slot is filled (B, S) bool. The index of an empty
         slot is legal and means nothing.
     """
-    order = labels.argsort(stable=True)  # (B,) items, class by class
-    place = order.argsort(stable=True)  # (B,) place of each item in that order
-    by_class = labels[order]
+    order = reference_labels.argsort(stable=True)  # (R,) references, class by class
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)  # (R,) of each in that order
+    by_class = reference_labels[order]
     first = torch.searchsorted(by_class, labels)  # (B,) place of the first item of the class
     end = torch.searchsorted(by_class, labels, right=True)
     slot = torch.arange(num_slots, device=labels.device)  # (S,)
-    is_past_itself = slot >= (place - first)[:, None]  # (B, S)
+    is_past_itself = slot >= (place[itself] - first)[:, None]  # (B, S)
     target = first[:, None] + slot + is_past_itself
-    return order[target.clamp_max(len(labels) - 1)], target < end[:, None]
+    return order[target.clamp_max(len(order) - 1)], target < end[:, None]
 
 
-def _scatter(index: Tensor, is_kept: Tensor, num_items: int) -> Tensor:
-    counts = torch.zeros(len(index), num_items, dtype=torch.int32, device=index.device)
-    return counts.scatter_add(1, index, is_kept.int()) > 0  # (B, B)
+def draw(is_candidate: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """One of the candidates of each row, all alike.
+
+    Args:
+        is_candidate: (B, N) bool.
+        uniform: (B,), random numbers in [0, 1).
+
+    Returns:
+        Its index (B, 1) int64, and whether the row has a candidate (B, 1) bool. The index of a row
+        without one is legal and means nothing.
+    """
+    counts = is_candidate.cumsum(1, dtype=torch.int32)  # (B, N)
+    total = counts[:, -1:]  # (B, 1)
+    # The product may round up to the count itself.
+    number = (uniform[:, None] * total).int().clamp_max_(total - 1)
+    index = torch.searchsorted(counts, number, right=True)
+    return index.clamp_max_(is_candidate.shape[1] - 1), total > 0

@@ -1,79 +1,89 @@
-"""The deterministic miners.
+"""The miners that keep every triplet which passes a test, and the multi-similarity pairs.
 
-Letters: B batch, S positive slots of an anchor.
-
-All of them drop an anchor without a positive or without a negative, and take the first of a tie in
-the order of the batch.
+Letters: B anchors, R references, S positive slots of an anchor.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from .mined import Candidates, Triplets
+from .mined import Candidates, Pairs, Rule, Triplets
 
 
 def mine_all(candidates: Candidates) -> Triplets:
-    """Every triplet of the batch, (B, S, B).
+    """Every triplet.
 
     Source: Hermans, Beyer, Leibe 2017, arXiv 1703.07737, equation 6 (batch all).
     """
-    mask = _all_triplets(candidates)
-    return Triplets(candidates.positive_index, None, mask, mask.sum())
+    return _passing(candidates, None)
+
+
+def mine_hard(candidates: Candidates) -> Triplets:
+    """Every triplet whose negative is not farther than its positive: d_an <= d_ap.
+
+    Source: Schroff, Kalenichenko, Philbin 2015, arXiv 1503.03832, section 3.2.
+    """
+    return _passing(candidates, lambda gap: gap <= 0.0)
 
 
 def mine_semi_hard(candidates: Candidates) -> Triplets:
-    """Every triplet of the band 0 < d_an - d_ap < margin, (B, S, B).
+    """Every triplet of the band 0 < d_an - d_ap < margin.
 
     The negative is farther than the positive, by less than the margin. An empty band gives no
-    triplet; FaceNet, which leaves the case open, is often read as taking the hardest one instead.
+    triplet; what others do then are the miners of `semi_hard.py`.
 
     Source: Schroff, Kalenichenko, Philbin 2015, arXiv 1503.03832, section 3.2, equation 4.
     """
-    is_candidate = _all_triplets(candidates)
-    gap = candidates.distances[:, None, :] - candidates.positive_distances[:, :, None]  # (B, S, B)
-    mask = is_candidate & (gap > 0.0) & (gap < candidates.margin)
-    return Triplets(candidates.positive_index, None, mask, is_candidate.sum())
+    return _passing(candidates, in_band(candidates.margin))
 
 
-def mine_batch_hard(candidates: Candidates) -> Triplets:
-    """Per anchor the farthest positive with the nearest negative, (B, 1, 1).
+def mine_easy(candidates: Candidates) -> Triplets:
+    """Every triplet whose negative is farther than its positive by more than the margin.
 
-    Source: Hermans, Beyer, Leibe 2017, arXiv 1703.07737, equation 5.
+    A hinge loss of the same margin is 0 on all of them: this miner is for losses without one.
+
+    Source: pytorch-metric-learning, `TripletMarginMiner(type_of_triplets="easy")`.
     """
-    is_empty = ~candidates.is_positive
-    farthest = candidates.positive_distances.masked_fill(is_empty, -torch.inf).argmax(1, True)
-    nearest = candidates.distances.masked_fill(~candidates.is_negative, torch.inf).argmin(1, True)
-    mask = candidates.is_positive.any(1) & candidates.is_negative.any(1)  # (B,)
-    return Triplets(
-        candidates.positive_index.gather(1, farthest), nearest, mask[:, None, None], mask.sum()
-    )
+    return _passing(candidates, lambda gap: gap > candidates.margin)
 
 
-def mine_easy_positive_semi_hard(candidates: Candidates) -> Triplets:
-    """Per anchor the nearest positive with the nearest negative farther than it, (B, 1, 1).
+def in_band(margin: float) -> Callable[[Tensor], Tensor]:
+    """Whether a gap d_an - d_ap is above 0 and below the margin."""
+    return lambda gap: (gap > 0.0) & (gap < margin)
 
-    "Semi-hard" has no upper bound here, as in the paper: an anchor is dropped only where no
-    negative at all is farther than its nearest positive.
 
-    Source: Xuan, Stylianou, Pless 2020: Improved Embeddings with Easy Positive Triplet Mining,
-    arXiv 1904.04370, section 3.
+def mine_multi_similarity(similarities: Tensor, pairs: Pairs, epsilon: float) -> Pairs:
+    """The pairs that are harder than the other kind's hardest, less epsilon.
+
+    A positive p of anchor i is kept if s_ip - epsilon < max_n s_in, a negative n if
+    s_in + epsilon > min_p s_ip. An anchor that lacks one kind keeps none of the other.
+
+    Args:
+        similarities: (B, R), cosines, detached.
+        pairs: All of the batch.
+        epsilon: >= 0.
+
+    Source: Wang, Han, Huang, Dong, Scott 2019, arXiv 1904.06627, equations 11 and 12.
     """
-    distances = candidates.distances
-    positive_distances = candidates.positive_distances.masked_fill(
-        ~candidates.is_positive, torch.inf
+    to_positives = similarities.gather(1, pairs.positive_index)  # (B, S)
+    farthest = to_positives.masked_fill(~pairs.is_positive, torch.inf).amin(1, True)  # (B, 1)
+    nearest = similarities.masked_fill(~pairs.negatives, -torch.inf).amax(1, True)
+    return Pairs(
+        pairs.positive_index,
+        pairs.is_positive & (to_positives < nearest + epsilon),
+        pairs.negatives & (similarities > farthest - epsilon),
     )
-    easiest = positive_distances.argmin(1, True)  # (B, 1)
-    is_farther = candidates.is_negative & (distances > positive_distances.gather(1, easiest))
-    nearest = distances.masked_fill(~is_farther, torch.inf).argmin(1, True)
-    has_positive = candidates.is_positive.any(1)  # (B,)
-    mask = has_positive & is_farther.any(1)
+
+
+def _passing(candidates: Candidates, rule: Rule | None) -> Triplets:
+    num_positives = candidates.is_positive.sum(1)
+    num_negatives = candidates.is_negative.sum(1)
     return Triplets(
-        candidates.positive_index.gather(1, easiest),
-        nearest,
-        mask[:, None, None],
-        (has_positive & candidates.is_negative.any(1)).sum(),
+        candidates.positive_index,
+        None,
+        candidates.is_positive,
+        candidates.is_negative,
+        rule,
+        (num_positives * num_negatives).sum(),
     )
-
-
-def _all_triplets(candidates: Candidates) -> Tensor:
-    return candidates.is_positive[:, :, None] & candidates.is_negative[:, None, :]  # (B, S, B)

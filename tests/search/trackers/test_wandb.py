@@ -38,6 +38,7 @@ REPORT = Report(
     mean_positive_distance=0.5,
     mean_negative_distance=1.2,
     embedding_norm=3.0,
+    collapse_gap=0.4,
     seconds=1.0,
     images_per_second=900.0,
     is_collapsed=False,
