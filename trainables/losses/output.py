@@ -1,4 +1,4 @@
-"""What a loss gives back, and the mean that most of them end in."""
+"""What a loss gives back, and the means that most of them end in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -37,16 +37,23 @@ def mean_where(mask: Tensor, terms: Tensor) -> Tensor:
     return terms.masked_fill(~mask, 0.0).sum() / mask.sum().clamp_min(1)
 
 
-def summarise(value: Tensor, mask: Tensor, terms: Tensor) -> LossOutput:
-    """The output of a loss with these terms.
+def mean_over(mask: Tensor, terms: Tensor) -> LossOutput:
+    """The output of a loss that is the mean of its valid terms; exactly 0 if there is none.
 
     Args:
-        value: ().
         mask: bool, the valid terms.
-        terms: The same shape.
+        terms: The same shape, finite also where the mask is false.
     """
-    num_active = (mask & (terms > 0.0)).sum()
-    return LossOutput(value, num_active / mask.sum().clamp_min(1), num_active)
+    count = mask.sum().clamp_min(1)
+    valid = terms.masked_fill(~mask, 0.0)
+    num_active = (valid > 0.0).sum()
+    return LossOutput(valid.sum() / count, num_active / count, num_active)
+
+
+def mean_over_all(terms: Tensor) -> LossOutput:
+    """The output of a loss that is the mean of its terms, all valid, at least one."""
+    num_active = (terms > 0.0).sum()
+    return LossOutput(terms.mean(), num_active / terms.numel(), num_active)
 
 
 def value_with_gradient(value: Tensor, variable: Tensor, gradient: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from ..distances import at_least_float32, squared_euclidean_distances
 from ..items import Items
 from ..miners import Setting
 from .log_sum_exp import log_sum_exp
-from .output import LossOutput, mean_where, summarise
+from .output import LossOutput, mean_over
 
 
 class Prototypical(nn.Module):
@@ -47,7 +47,7 @@ class Prototypical(nn.Module):
         own = logits.masked_fill(~(is_same & is_class), 0.0).sum(1)
         terms = (log_total - own).clamp_min(0.0)  # rounding must not make it negative
         is_query = ~is_support
-        return summarise(mean_where(is_query, terms), is_query, terms)
+        return mean_over(is_query, terms)
 
 
 def _random_ranks(items: Items) -> Tensor:

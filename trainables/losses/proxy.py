@@ -22,7 +22,7 @@ from ..distances import cosine_similarities, inner_products, normalise
 from ..items import Items
 from ..miners import Setting
 from .log_sum_exp import log_sum_exp
-from .output import LossOutput, mean_where, summarise
+from .output import LossOutput, mean_over, mean_over_all
 
 SMALLEST_SINE = 1e-4
 """Of an angle to the own proxy: the derivative of the sine grows without bound towards 0."""
@@ -156,10 +156,10 @@ class ProxyAnchor(nn.Module):
         pull = scale * margin + log_sum_exp(cosines, is_own, -scale)  # (C,)
         push = scale * margin + log_sum_exp(cosines, ~is_own, scale)
         near, far = -functional.logsigmoid(-pull), -functional.logsigmoid(-push)
-        has_items = is_own.any(1)
-        value = mean_where(has_items, near) + far.mean()
-        terms = torch.cat([near, far])
-        return summarise(value, torch.cat([has_items, torch.ones_like(has_items)]), terms)
+        own, all_others = mean_over(is_own.any(1), near), mean_over_all(far)
+        num_active = own.num_active + all_others.num_active
+        num_terms = is_own.any(1).sum() + len(far)
+        return LossOutput(own.value + all_others.value, num_active / num_terms, num_active)
 
 
 def _proxies(setting: Setting) -> nn.Parameter:
@@ -176,4 +176,4 @@ def _scaled_cosines(items: Items, proxies: Tensor, scale: float) -> Tensor:
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> LossOutput:
     terms = functional.cross_entropy(logits, labels, reduction="none")  # (B,)
-    return summarise(terms.mean(), torch.ones_like(labels, dtype=torch.bool), terms)
+    return mean_over_all(terms)

@@ -4,6 +4,7 @@ Letters: B anchors, R references, P classes, K samples of each.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from ...spaces import SigmoidPair as SigmoidPairConfig
 from ..distances import cosine_similarities
 from ..items import Items
 from ..miners import Setting
-from .output import LossOutput, summarise
+from .output import LossOutput, mean_over
 
 
 class SigmoidPair(nn.Module):
@@ -42,8 +43,10 @@ class SigmoidPair(nn.Module):
         logits = self.log_scale.exp() * similarities + self.bias  # (B, R)
         terms = -functional.logsigmoid(torch.where(items.is_same_class(), logits, -logits))
         is_pair = items.is_other()
-        value = terms.masked_fill(~is_pair, 0.0).sum() / len(items.labels)
-        return summarise(value, is_pair, terms)
+        output = mean_over(is_pair, terms)
+        # The paper's sum over j and mean over i, not a mean over pairs.
+        pairs_an_anchor = is_pair.sum() / len(items.labels)
+        return replace(output, value=output.value * pairs_an_anchor)
 
 
 def prior_bias(batch: BatchConfig) -> float:

@@ -3,6 +3,8 @@
 Letters: B anchors, R references, S positive slots of an anchor, P classes of the batch.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,7 +25,7 @@ from ..distances import (
 from ..items import Items
 from ..miners import Pairs, Setting, slots_of
 from .log_sum_exp import log_sum_exp
-from .output import LossOutput, mean_where, summarise
+from .output import LossOutput, mean_over, mean_where
 
 
 class SupCon(nn.Module):
@@ -55,7 +57,7 @@ class SupCon(nn.Module):
         num_positives = is_positive.sum(1)  # (B,)
         terms = log_total - scale * near.sum(1) / num_positives.clamp_min(1)
         has_positive = num_positives > 0
-        return summarise(mean_where(has_positive, terms), has_positive, terms)
+        return mean_over(has_positive, terms)
 
 
 class NTXent(nn.Module):
@@ -133,12 +135,16 @@ class NPair(nn.Module):
         """The loss of a batch."""
         anchor, partner, is_class = random_pairs(items, self.setting.batch.classes)  # (P,)
         embeddings = at_least_float32(items.anchors)
-        anchors, partners = embeddings[anchor], embeddings[partner]  # (P, D)
+        # Not embeddings[anchor], whose gradient is summed one number at a time.
+        anchors, partners = embeddings.index_select(0, torch.cat([anchor, partner])).chunk(2)
         logits = inner_products(anchors, partners)  # (P, P)
         terms = log_sum_exp(logits, is_class[None, :]) - logits.diagonal()  # (P,)
+        output = mean_over(is_class, terms)
+        if self.config.norm_penalty == 0.0:
+            return output
         norms = (anchors.square() + partners.square()).sum(1) / 2.0
         penalty = self.config.norm_penalty * mean_where(is_class, norms)
-        return summarise(mean_where(is_class, terms) + penalty, is_class, terms)
+        return replace(output, value=output.value + penalty)
 
 
 class SoftNearestNeighbor(nn.Module):
@@ -213,10 +219,10 @@ def random_pairs(items: Items, num_classes: int) -> tuple[Tensor, Tensor, Tensor
     # By class, then by random number: float64 holds both.
     order = (items.labels.double() + items.uniform[:, -1]).argsort()  # (B,)
     labels = items.labels[order]
-    number = (labels.diff(prepend=labels[:1] - 1) != 0).cumsum(0)  # (B,) of the class, from 1
-    first = torch.searchsorted(
-        number, torch.arange(1, num_classes + 1, device=labels.device)
-    )  # (P,) place of the first item of each class; B beyond the last class
+    number = (labels[1:] != labels[:-1]).cumsum(0)  # (B - 1,) of the next item's class, from 0
+    classes = torch.arange(num_classes, device=labels.device)
+    # (P,) place of the first item of each class; beyond the last class: B
+    first = torch.searchsorted(number, classes) + (classes > 0)
     place, next_place = first.clamp_max(last), (first + 1).clamp_max(last)
     is_class = (first < last) & (labels[place] == labels[next_place])
     return order[place], order[next_place], is_class
@@ -228,7 +234,7 @@ def _pair_against_negatives(similarities: Tensor, pairs: Pairs, temperature: flo
     near = similarities.gather(1, pairs.positive_index) / temperature  # (B, S)
     # -log( e^p / (e^p + e^n) ) = -log sigmoid(p - n)
     terms = -functional.logsigmoid(near - log_negatives[:, None])
-    return summarise(mean_where(pairs.is_positive, terms), pairs.is_positive, terms)
+    return mean_over(pairs.is_positive, terms)
 
 
 def _positives_against_all(
@@ -243,4 +249,4 @@ def _positives_against_all(
     # 0 - log N where there is no positive: the difference of two stand-ins of -inf is noise.
     gap = log_positives.masked_fill(~has_positive, 0.0) - log_negatives
     terms = -functional.logsigmoid(gap)  # (B,)
-    return summarise(mean_where(has_positive, terms), has_positive, terms)
+    return mean_over(has_positive, terms)

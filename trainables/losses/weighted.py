@@ -15,7 +15,7 @@ from ..distances import cosine_similarities, distance_matrix
 from ..items import Items
 from ..miners import Setting, slots_of
 from .log_sum_exp import log_sum_exp
-from .output import LossOutput, mean_where, summarise
+from .output import LossOutput, mean_over, mean_over_all
 
 
 class MultiSimilarity(nn.Module):
@@ -49,7 +49,7 @@ class MultiSimilarity(nn.Module):
             -functional.logsigmoid(-log_near) / config.alpha
             - functional.logsigmoid(-log_far) / config.beta
         )
-        return summarise(terms.mean(), torch.ones_like(terms, dtype=torch.bool), terms)
+        return mean_over_all(terms)
 
 
 class Circle(nn.Module):
@@ -83,7 +83,7 @@ class Circle(nn.Module):
         gap = log_sum_exp(pull, is_positive, scale) + log_sum_exp(push, is_negative, scale)
         has_both = is_positive.any(1) & is_negative.any(1)
         terms = -functional.logsigmoid(-gap.masked_fill(~has_both, 0.0))
-        return summarise(mean_where(has_both, terms), has_both, terms)
+        return mean_over(has_both, terms)
 
 
 class LiftedStructure(nn.Module):
@@ -119,7 +119,7 @@ class LiftedStructure(nn.Module):
         # Where there is no pair the stand-in for -inf must not meet the square.
         excess = (both + distances.gather(1, index)).masked_fill(~is_pair, 0.0).relu()
         terms = excess.square() / 2.0
-        return summarise(mean_where(is_pair, terms), is_pair, terms)
+        return mean_over(is_pair, terms)
 
 
 class RankedList(nn.Module):
@@ -155,7 +155,7 @@ class RankedList(nn.Module):
             config.boundary - distances, items.is_negative(), config.negative_temperature
         )
         terms = (1.0 - config.negative_share) * near + config.negative_share * far  # (B,)
-        return summarise(terms.mean(), torch.ones_like(terms, dtype=torch.bool), terms)
+        return mean_over_all(terms)
 
 
 def _weighted_mean(excess: Tensor, mask: Tensor, temperature: float) -> Tensor:

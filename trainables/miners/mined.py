@@ -146,8 +146,25 @@ class Candidates:
         return self.is_positive.any(1, True) & self.is_negative.any(1, True)
 
 
+SMALL = 128
+"""References up to which comparing all labels is cheaper than sorting them."""
+
+
 def slots_of(items: Items, num_slots: int) -> tuple[Tensor, Tensor]:
-    """The positives of the anchors of a batch; see `positive_slots`."""
+    """The positives of the anchors of a batch, as `positive_slots` gives them.
+
+    Of a small batch each reference is a slot, filled where it is a positive: as good for whoever
+    looks at one positive at a time, and not for (B, S, R).
+
+    Returns:
+        Index (B, S) int64 and whether the slot is filled (B, S) bool, in the order of the
+        references.
+    """
+    num_references = len(items.reference_labels)
+    if num_references <= SMALL:
+        every = torch.arange(num_references, device=items.labels.device)
+        is_positive = items.is_same_class().fill_diagonal_(False)
+        return every.expand(len(items.labels), -1), is_positive
     itself = torch.arange(len(items.labels), device=items.labels.device)
     return positive_slots(items.labels, items.reference_labels, itself, num_slots)
 
