@@ -15,8 +15,10 @@ from tripletune.trainables.losses import LossOutput, build_objective
 BATCH, DIM = 1024, 16
 
 MATRICES = 11
-"""c: no loss holds more than c B^2 numbers of four bytes at a time, however many items a class; one
-B x B x B array would be 1024 of these."""
+"""c: no loss holds more than c B^2 numbers of four bytes at a time, however many items a class.
+
+One array of B x B x B would be 1024 of these.
+"""
 
 OBJECTIVES = [(loss, miner) for loss, facts in LOSSES.items() for miner in facts.miners]
 
@@ -84,5 +86,5 @@ def test_the_counter_counts_what_is_alive_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(("loss", "miner"), OBJECTIVES)
-def test_a_loss_holds_a_few_square_matrices_at_most(loss: str, miner: MinerName) -> None:
+def test_a_loss_holds_a_few_square_matrices_at_most(loss: str, miner: str) -> None:
     assert peak_matrices(loss, miner, samples=16) <= MATRICES
