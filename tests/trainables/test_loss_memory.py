@@ -27,9 +27,9 @@ class PeakBytes(TorchDispatchMode):
     """The most bytes that tensors made inside held at a time."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.live = 0
-        self.peak = 0
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
+        self.live: int = 0
+        self.peak: int = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(
@@ -70,7 +70,7 @@ def peak_matrices(loss: str, miner: str, samples: int) -> float:
         output: LossOutput = objective(embeddings, labels, generator)
         output.value.backward()
         del output
-    return counter.peak / (4 * BATCH * BATCH)
+    return float(counter.peak / (4 * BATCH * BATCH))
 
 
 def test_the_counter_counts_what_is_alive_at_a_time() -> None:
