@@ -6,11 +6,25 @@ from ..trainables.report import Report
 from .records import TrialRecord
 
 SHORT_NAMES = {
+    "squared_contrastive": "sq_contrast",
+    "mixed_contrastive": "mix_contrast",
+    "linear_contrastive": "lin_contrast",
+    "two_margin_contrastive": "two_margin",
     "soft_nearest_neighbor": "soft_nn",
+    "multi_similarity": "multi_sim",
+    "lifted_structure": "lifted",
+    "normalized_softmax": "norm_softmax",
+    "easy_positive_hard": "easy_hard",
     "easy_positive_semi_hard": "easy_semi",
+    "semi_hard_or_hardest": "semi+hard",
+    "semi_hard_random": "semi_rand",
+    "semi_hard_random_or_any": "semi+any",
+    "semi_hard_nearest_or_farthest": "semi+far",
     "distance_weighted": "weighted",
+    "random_positive_hard": "rand_hard",
+    "random_positive_semi_hard": "rand_semi",
 }
-"""Names of losses and miners that are too long for a column; the others stay as they are."""
+"""Names of losses (12 columns) and miners (10) that are too long; the others stay as they are."""
 
 STATE_WORDS = {"running": "running", "complete": "done", "pruned": "stopped", "failed": "failed"}
 

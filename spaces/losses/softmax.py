@@ -172,6 +172,7 @@ class SmoothAP(Record):
         formula="1 - mean_p (1 + sum_{q in P} g(s_iq - s_ip)) / (1 + sum_k g(s_ik - s_ip)), "
         "g(x) = 1 / (1 + exp(-x / T))",
         reduction="anchors with a positive",
+        takes_memory=True,
         source="Brown, Xie, Kalogeiton, Zisserman 2020: Smooth-AP, arXiv 2007.12163, equation 6",
     )
 

@@ -119,6 +119,7 @@ class MarginLoss(Record):
         "Learning, arXiv 1706.07567, equation 4",
         miners=("distance_weighted", "all", "random", "batch_hard", "easy_positive_semi_hard"),
         distances=("euclidean", "squared_euclidean", "cosine"),
+        takes_memory=True,
     )
 
     name: Literal["margin"] = "margin"

@@ -9,6 +9,7 @@ import torch
 from toy import image_set, recipe, trial_data
 
 from tripletune.spaces import (
+    LOSSES,
     BudgetConfig,
     ComputeConfig,
     Contrastive,
@@ -77,6 +78,26 @@ def test_training_beats_the_untrained_encoder(prepared: PreparedData) -> None:
     assert trained.one_shot_accuracy > untrained.interval_high
     assert trained.interval_low < trained.one_shot_accuracy < trained.interval_high
     assert trained.step == 60
+    assert not trained.is_collapsed
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_an_encoder_that_beats_the_untrained_one(
+    loss: str, prepared: PreparedData
+) -> None:
+    numbers = {"temperature": 10.0} if loss == "info_nce" else {}  # of raw inner products
+    # Proxies move slowly, a temperature must not move fast.
+    rate, multiple = (1e-2, 1.0) if loss in ("info_nce", "sigmoid_pair") else (3e-3, 10.0)
+    config = recipe(
+        objective=ObjectiveConfig.model_validate({"loss": {"name": loss, **numbers}}),
+        budget=BudgetConfig(steps=60, report_every=60),
+        optimizer=OptimizerConfig(learning_rate=rate, average_decay=0.9, objective_rate=multiple),
+    )
+    trial = Trial(config, prepared)
+    untrained = trial.evaluate()
+    trial.train_to_report()
+    trained = trial.evaluate()
+    assert trained.one_shot_accuracy > untrained.interval_high, (untrained, trained)
     assert not trained.is_collapsed
 
 

@@ -1,6 +1,6 @@
 """Smooth average precision.
 
-Letters: B anchors (queries), S positive slots of an anchor.
+Letters: B anchors (queries), R references, S positive slots of an anchor.
 """
 
 import torch
@@ -35,7 +35,7 @@ class SmoothAP(nn.Module):
 
     def forward(self, items: Items) -> LossOutput:
         """The loss of a batch."""
-        similarities = cosine_similarities(items.anchors, items.references)  # (B, B)
+        similarities = cosine_similarities(items.anchors, items.references)  # (B, R)
         with torch.no_grad():
             terms, gradient, has_positive = self._over_slots(similarities, items)
             count = has_positive.sum().clamp_min(1)
@@ -50,12 +50,10 @@ class SmoothAP(nn.Module):
         temperature = self.config.temperature
         index, is_there = slots_of(items, self.setting.max_positives)  # (B, S)
         has_positive = is_there.any(1)  # (B,)
-        is_relevant, is_ranked = (
-            items.is_same_class().fill_diagonal_(False),
-            items.is_other(),
-        )  # (B, B)
+        is_relevant, is_ranked = items.is_same_class(), items.is_other()  # (B, R)
+        is_relevant.fill_diagonal_(self.config.count_query)
         if self.config.count_query:
-            is_relevant, is_ranked = items.is_same_class(), torch.ones_like(is_ranked)
+            is_ranked.fill_diagonal_(True)
             itself = torch.arange(len(index), device=index.device)
             index = torch.cat([index, itself[:, None]], 1)
             is_there = torch.cat([is_there, has_positive[:, None]], 1)
@@ -67,7 +65,7 @@ class SmoothAP(nn.Module):
             positive = index[:, slot, None]  # (B, 1)
             ahead = torch.sigmoid(
                 (similarities - similarities.gather(1, positive)).div_(temperature)
-            ).scatter_(1, positive, 0.0)  # (B, B), how far k is ahead of p
+            ).scatter_(1, positive, 0.0)  # (B, R), how far k is ahead of p
             ahead.masked_fill_(~is_ranked, 0.0)
             rank = 1.0 + ahead.sum(1, True)  # (B, 1)
             rank_of_relevant = 1.0 + ahead.masked_fill(~is_relevant, 0.0).sum(1, True)

@@ -23,7 +23,7 @@ from ..distances import (
     squared_euclidean_distances,
 )
 from ..items import Items
-from ..miners import Pairs, Setting, slots_of
+from ..miners import Pairs, Setting, positives_of
 from .log_sum_exp import log_sum_exp
 from .output import LossOutput, mean_over, mean_where
 
@@ -52,7 +52,7 @@ class SupCon(nn.Module):
         similarities = cosine_similarities(items.anchors, items.references)  # (B, R)
         scale = 1.0 / self.config.temperature
         log_total = log_sum_exp(similarities, items.is_other(), scale)  # (B,)
-        index, is_positive = slots_of(items, self.setting.max_positives)  # (B, S)
+        index, is_positive = positives_of(items, self.setting.max_positives)  # (B, S)
         near = similarities.gather(1, index).masked_fill(~is_positive, 0.0)
         num_positives = is_positive.sum(1)  # (B,)
         terms = log_total - scale * near.sum(1) / num_positives.clamp_min(1)
@@ -172,7 +172,7 @@ class SoftNearestNeighbor(nn.Module):
         references = normalise(items.references) if items.has_memory else unit
         return _positives_against_all(
             squared_euclidean_distances(unit, references),
-            *slots_of(items, self.setting.max_positives),
+            *positives_of(items, self.setting.max_positives),
             items.is_negative(),
             self.config.temperature,
         )
@@ -198,7 +198,7 @@ class NCA(nn.Module):
         """The loss of a batch."""
         return _positives_against_all(
             squared_euclidean_distances(items.anchors, items.references),
-            *slots_of(items, self.setting.max_positives),
+            *positives_of(items, self.setting.max_positives),
             items.is_negative(),
             temperature=1.0,
         )

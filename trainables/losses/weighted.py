@@ -13,7 +13,7 @@ from ...spaces import MultiSimilarity as MultiSimilarityConfig
 from ...spaces import RankedList as RankedListConfig
 from ..distances import cosine_similarities, distance_matrix
 from ..items import Items
-from ..miners import Setting, slots_of
+from ..miners import Setting, positives_of
 from .log_sum_exp import log_sum_exp
 from .output import LossOutput, mean_over, mean_over_all
 
@@ -75,7 +75,7 @@ class Circle(nn.Module):
         """The loss of a batch."""
         scale, relaxation = self.config.scale, self.config.relaxation
         similarities = cosine_similarities(items.anchors, items.references)  # (B, R)
-        index, is_positive = slots_of(items, self.setting.max_positives)
+        index, is_positive = positives_of(items, self.setting.max_positives)
         is_negative = items.is_negative()
         near = similarities.gather(1, index)  # (B, S)
         pull = (1.0 + relaxation - near.detach()).relu() * (1.0 - relaxation - near)
@@ -112,7 +112,7 @@ class LiftedStructure(nn.Module):
             unit_norm=self.config.unit_norm,
         )
         is_negative = items.is_negative()
-        index, is_positive = slots_of(items, self.setting.max_positives)  # (B, S)
+        index, is_positive = positives_of(items, self.setting.max_positives)  # (B, S)
         push = self.setting.margin + log_sum_exp(distances, is_negative, -1.0)  # (B,)
         is_pair = is_positive & is_negative.any(1, True)
         both = torch.logaddexp(push[:, None], push[index])  # (B, S)
@@ -147,7 +147,7 @@ class RankedList(nn.Module):
             items.anchors, items.references, config.distance, unit_norm=config.unit_norm
         )
         ball = config.boundary - self.setting.margin
-        index, is_positive = slots_of(items, self.setting.max_positives)
+        index, is_positive = positives_of(items, self.setting.max_positives)
         near = _weighted_mean(
             distances.gather(1, index) - ball, is_positive, config.positive_temperature
         )

@@ -1,7 +1,7 @@
 """Miners: which triplets or pairs a loss sees."""
 
 from .bank import Bank
-from .mined import Candidates, Pairs, Triplets, slots_of
+from .mined import Candidates, Pairs, Triplets, positives_of, slots_of
 from .setting import MINERS, PAIR_MINERS, Miner, Setting
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Pairs",
     "Setting",
     "Triplets",
+    "positives_of",
     "slots_of",
 ]

@@ -108,7 +108,7 @@ class Pairs:
     @classmethod
     def of_items(cls, items: Items, num_slots: int) -> Self:
         """Every positive and every negative pair; of a class beyond the slots, the first items."""
-        return cls(*slots_of(items, num_slots), items.is_negative())
+        return cls(*positives_of(items, num_slots), items.is_negative())
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Candidates:
     Attributes:
         distances: (B, R), detached: no gradient flows through a choice.
         positive_index: (B, S) int64.
-        is_positive: (B, S) bool, whether the slot holds a positive; filled slots come first.
+        is_positive: (B, S) bool, whether the slot holds a positive.
         is_negative: (B, R) bool.
         uniform: (B, S + 1) or (B, 2), random numbers in [0, 1).
         margin: Of the loss, in the unit of the distances; 0 where it has none.
@@ -151,22 +151,26 @@ SMALL = 128
 
 
 def slots_of(items: Items, num_slots: int) -> tuple[Tensor, Tensor]:
-    """The positives of the anchors of a batch, as `positive_slots` gives them.
-
-    Of a small batch each reference is a slot, filled where it is a positive: as good for whoever
-    looks at one positive at a time, and not for (B, S, R).
-
-    Returns:
-        Index (B, S) int64 and whether the slot is filled (B, S) bool, in the order of the
-        references.
-    """
-    num_references = len(items.reference_labels)
-    if num_references <= SMALL:
-        every = torch.arange(num_references, device=items.labels.device)
-        is_positive = items.is_same_class().fill_diagonal_(False)
-        return every.expand(len(items.labels), -1), is_positive
+    """The positives of the anchors of a batch; see `positive_slots`."""
     itself = torch.arange(len(items.labels), device=items.labels.device)
     return positive_slots(items.labels, items.reference_labels, itself, num_slots)
+
+
+def positives_of(items: Items, num_slots: int) -> tuple[Tensor, Tensor]:
+    """The positives of the anchors of a batch, in as many slots as is cheapest.
+
+    Of a small batch each reference is a slot, filled where it is a positive: good for whoever
+    looks at all slots at once, and not for one after the other or for (B, S, R).
+
+    Returns:
+        As `positive_slots`, in the order of the references; empty slots may come between.
+    """
+    num_references = len(items.reference_labels)
+    if num_references > SMALL:
+        return slots_of(items, num_slots)
+    every = torch.arange(num_references, device=items.labels.device)
+    is_positive = items.is_same_class().fill_diagonal_(False)
+    return every.expand(len(items.labels), -1), is_positive
 
 
 def positive_slots(

@@ -25,7 +25,7 @@ from .choices import (
     mine_random_positive_semi_hard,
 )
 from .distance_weighted import mine_distance_weighted
-from .mined import Candidates, Pairs, Triplets, positive_slots, slots_of
+from .mined import Candidates, Pairs, Triplets, positives_of, slots_of
 from .rules import mine_all, mine_easy, mine_hard, mine_multi_similarity, mine_semi_hard
 from .semi_hard import (
     mine_semi_hard_nearest_or_farthest,
@@ -108,7 +108,9 @@ class Setting:
         if self.is_given:
             return _thirds(items)
         distances = distances.detach()
-        positive_index, is_positive = self._slots(items)
+        # A miner of one triplet an anchor looks at all slots at once, the others one by one.
+        find = positives_of if MINER_FACTS[self.miner].kind == "anchor" else slots_of
+        positive_index, is_positive = find(items, self.max_positives)
         candidates = Candidates(
             distances=distances,
             positive_index=positive_index,
@@ -143,13 +145,6 @@ class Setting:
             if similarities is None:
                 similarities = cosine_similarities(items.anchors, items.references)
             return PAIR_MINERS[self.miner](similarities.detach(), pairs, self.epsilon)
-
-    def _slots(self, items: Items) -> tuple[Tensor, Tensor]:
-        """The positives that the present miner looks at, in few slots where it makes triplets."""
-        if MINER_FACTS[self.miner].kind == "anchor":
-            return slots_of(items, self.max_positives)
-        itself = torch.arange(len(items.labels), device=items.labels.device)
-        return positive_slots(items.labels, items.reference_labels, itself, self.max_positives)
 
     @property
     def num_chosen(self) -> int | None:
