@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -277,6 +278,44 @@ def test_without_a_server_the_files_are_complete_and_one_line_says_so(
     for path in (tmp_path / "study").rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in warning
+
+
+def test_a_search_shorter_than_the_wait_for_the_server_keeps_complete_files(
+    tmp_path: Path, server: Server
+) -> None:
+    server.kill()
+    warnings: list[str] = []
+    watched = tracker(tmp_path / "study", warnings, init_timeout_s=2 * LONG_S)
+    follow(watched, 0, 100, 200)
+    watched.close(LONG_S)
+
+    ((file,),) = run_files(tmp_path / "study", "offline-run-*").values()
+    assert file.steps == [100, 200]
+    assert (file.summary["state"], file.exit_code) == ("complete", 0)
+    (warning,) = warnings
+    assert "no connection to 127.0.0.1:" in warning
+    assert watched.sync_command in warning
+
+
+def test_a_server_that_never_answers_ends_in_a_message_that_promises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        watched = tracker(tmp_path / "study", warnings, init_timeout_s=2 * LONG_S)
+        follow(watched, 0, 100, 200)
+        deaf.accept()[0].close()  # the look whether there is a server
+        began = time.monotonic()
+        watched.close(2.0)
+
+    assert time.monotonic() - began < LONG_S
+    (warning,) = warnings
+    assert "may lack reports, the study lacks none" in warning
+    assert watched.process_id is not None
+    with pytest.raises(ProcessLookupError):
+        os.killpg(watched.process_id, 0)
 
 
 @pytest.mark.slow
