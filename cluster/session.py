@@ -31,10 +31,13 @@ class RaySession:
     Attributes:
         address: Of the head, `host:port`, or as the user gave it.
         is_private: Whether this session started it, and will stop it.
+        is_borrowed: Whether the process was connected before, and stays so. Otherwise everything
+            that it started there ends with the session.
     """
 
     address: str
     is_private: bool
+    is_borrowed: bool = False
 
     def nodes(self) -> tuple[dict[str, float], ...]:
         """Returns the resources of every living node, under Ray's names: CPU, GPU, ..."""
@@ -114,7 +117,7 @@ def _current_session(address: str | None) -> RaySession:
             f"this process is connected to Ray at {current}, not at address={address!r}; "
             "call ray.shutdown() first, or leave out the address"
         )
-    return RaySession(address=current, is_private=False)
+    return RaySession(address=current, is_private=False, is_borrowed=True)
 
 
 def _gcs_address() -> str:

@@ -1,7 +1,6 @@
 """The folder of a study: what lies where in `runs/STUDY/`."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from typing import Any
 import filelock
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import walk_tree
+
+from ..trainables.whole_file import whole_file
 
 RESERVE_BYTES = 100 * 2**20
 """Free space below which a search stops while it can still write its own end."""
@@ -191,27 +192,19 @@ def shown(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain data as YAML, whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
     yaml = YAML()
     yaml.default_flow_style = False
-    with temporary.open("w", encoding="utf-8") as file:
-        # Through JSON, so that only plain types are written; texts of several lines as they are.
-        plain = json.loads(json.dumps(content))
-        walk_tree(plain)
+    # Through JSON, so that only plain types are written; texts of several lines as they are.
+    plain = json.loads(json.dumps(content))
+    walk_tree(plain)
+    with whole_file(path) as file:
         yaml.dump(plain, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

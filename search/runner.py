@@ -237,7 +237,16 @@ def _run(
             )
         stack.callback(_close, trackers, stop)
         live.open(study.records(), options.trials, study.settings.baselines, study=study.name)
-        _tune(study, space, options, plan, data, trackers, stop)
+        _tune(
+            study,
+            space,
+            options,
+            plan,
+            data,
+            trackers,
+            stop,
+            session_lives_on=session.is_borrowed,
+        )
     interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
     try:
         study.leaderboard().to_csv(study.folder.leaderboard)
@@ -260,15 +269,18 @@ def _tune(
     data: StudyData,
     trackers: Sequence[Tracker],
     should_stop: Callable[[], bool],
+    *,
+    session_lives_on: bool,
 ) -> None:
     """Let Ray Tune run what the study hands out."""
     # ray.tune takes seconds to import; commands that only read a study do without.
     import ray
     from ray import tune
 
+    from .ending import SearchEnd, SearchStopped
     from .ray_trial import NUMBER, RayTrial
     from .schedulers import build_scheduler
-    from .searcher import SearchStopped, StudyRecorder, StudySearcher
+    from .searcher import StudyRecorder, StudySearcher
 
     budget = space.build(lambda _, distribution: distribution.middle).budget
     trainable = tune.with_parameters(
@@ -276,6 +288,7 @@ def _tune(
     )
     resources = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
     start = len(list(study.folder.tune.glob("start-*")))
+    end = SearchEnd(should_stop, session_lives_on=session_lives_on)
     with _quiet_tune():
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
@@ -302,7 +315,8 @@ def _tune(
             run_config=tune.RunConfig(
                 name=f"start-{start:03d}",
                 storage_path=str(study.folder.tune),
-                callbacks=[StudyRecorder(study, trackers, should_stop)],
+                callbacks=[StudyRecorder(study, trackers), end],
+                stop=end,
                 checkpoint_config=tune.CheckpointConfig(
                     checkpoint_frequency=1, checkpoint_at_end=True, num_to_keep=2
                 ),

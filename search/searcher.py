@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from ray.exceptions import RayActorError
@@ -91,35 +91,22 @@ class StudySearcher(Searcher):
 
 
 class StudyRecorder(Callback):
-    """Writes every result to the study as it comes in, then tells the trackers.
+    """Writes every result to the study as it comes in, then tells the trackers."""
 
-    Between events it asks whether the search should end; the answer stops Tune's loop at a point
-    where nothing is half done.
-    """
-
-    def __init__(
-        self, study: Study, trackers: Sequence[Tracker], should_stop: Callable[[], bool]
-    ) -> None:
+    def __init__(self, study: Study, trackers: Sequence[Tracker]) -> None:
         """Record into a study.
 
         Args:
             study: Where to.
             trackers: Told after the study; one that raises costs a warning and is dropped.
-            should_stop: Asked many times a second.
         """
         self._study = study
         self._trackers = list(trackers)
-        self._should_stop = should_stop
         self._failures: dict[int, tuple[str, str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing of the study goes into Tune's own files."""
         return {}
-
-    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """End the search where it was asked to end."""
-        if self._should_stop():
-            raise SearchStopped
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count the start."""
@@ -169,7 +156,3 @@ class StudyRecorder(Callback):
             except Exception:  # a tracker must never cost a trial
                 self._trackers.remove(tracker)
                 logger.warning("%s failed and is not told any more", tracker, exc_info=True)
-
-
-class SearchStopped(BaseException):
-    """Leaves Tune's loop; not an `Exception`, which Tune would turn into a failed experiment."""

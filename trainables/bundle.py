@@ -11,7 +11,6 @@ N images, D embedding, C channels, S image side.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from .data import Preprocessing
 from .device import default_device
 from .encoders import Encoder, build_encoder
 from .evaluation import embed
+from .whole_file import whole_file
 
 RECIPE_FILE = "recipe.yaml"
 WEIGHTS_FILE = "model.safetensors"
@@ -133,7 +133,8 @@ def export_state(
     scores = {**scores, "recipe": recipe.digest, "files": hashes}
     bundle[SCORES_FILE] = json.dumps(scores, indent=2).encode() + b"\n"
     for name, content in bundle.items():
-        _write(folder / name, content)
+        with whole_file(folder / name) as file:
+            file.write(content)
 
 
 def load(folder: Path | str, *, device: str | None = None) -> Embedder:
@@ -196,13 +197,3 @@ def _encoder(recipe: Recipe, weights: dict[str, Tensor]) -> Encoder:
     )
     encoder.load_state_dict(weights)
     return encoder
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

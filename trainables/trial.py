@@ -4,7 +4,6 @@ No Ray in here: the same class runs a trial of a search, `tripletune train` and 
 """
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from .precision import Precision, autocast, fastest_precision
 from .prepared import PreparedData
 from .report import Report
 from .sampler import Batch, BatchSampler
+from .whole_file import whole_file
 
 SIGNS_PAIRS = 256
 """Pairs of neighbouring validation images that the signs of collapse are read from."""
@@ -198,12 +198,8 @@ class Trial:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
-        temporary = path.with_name(path.name + ".partial")
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             torch.save(self.state_dict(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as tensors and plain values."""

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -18,12 +19,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 # The reports and the trials of the messages: `tracker messages` in wandb.py builds them.
 Message = dict[str, Any]
 
 ORPHANED_CLOSE_S = 20.0
 """How long uploads may take when the driver died without closing."""
+
+CONNECT_S = 2.0
+"""How long one address of the server may take to accept a connection."""
 
 
 @dataclass
@@ -51,6 +57,7 @@ class Uploader:
     trials: dict[int, OpenTrial] = field(default_factory=dict)
     finishing: dict[int, Thread] = field(default_factory=dict)
     has_warned: bool = False
+    has_connected: bool = False
     lock: Lock = field(default_factory=Lock)
 
     def started(self, trial: Message) -> None:
@@ -77,9 +84,12 @@ class Uploader:
             self.log(opened, report)
         self.finish(opened, trial, trial["state"])
 
-    def close(self, timeout_s: float) -> None:
-        """Finishes every run; trials that are still open are interrupted and go on later."""
-        deadline = time.monotonic() + timeout_s
+    def close(self, deadline: float) -> None:
+        """Finishes every run; trials that are still open are interrupted and go on later.
+
+        Args:
+            deadline: Of the uploads, on the clock of `time.time`.
+        """
         for number, opened in self.trials.items():
             try:
                 self.finish(opened, opened.trial | {"reports": opened.reports}, "interrupted")
@@ -87,14 +97,17 @@ class Uploader:
                 self.warn_of_failure(number, error)
         self.trials.clear()
         for thread in self.finishing.values():
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - time.time()))
         if any(thread.is_alive() for thread in self.finishing.values()):
-            self.warn_of_upload(f"not done after {timeout_s:g} s")
+            self.warn_of_upload("not done at the end of the search")
 
     def open_run(self, opened: OpenTrial) -> None:
         """Initialises the run of a trial, online where that works."""
         mode = self.mode  # a finishing thread may change it meanwhile
         try:
+            if mode == "online" and not self.has_connected:
+                require_server(own_settings())
+                self.has_connected = True
             opened.run = self.init(opened.trial, mode)
         except Exception as error:
             if mode != "online":
@@ -204,10 +217,10 @@ class Uploader:
             self.warn_of_upload(str(error))
 
     def warn_of_upload(self, reason: str) -> None:
-        """Says that the files are complete here and how to upload them later."""
+        """Says where the files are and how to upload them later."""
         self.warn(
-            f"W&B could not upload ({without_secrets(reason)}); the runs are complete in "
-            f"{self.folder}/wandb: upload them with `wandb sync {self.folder}/wandb/*run-*`"
+            f"W&B could not upload ({without_secrets(reason)}); its runs are kept in "
+            f"{self.folder}/wandb: upload them later with `wandb sync {self.folder}/wandb/*run-*`"
         )
 
     def warn_of_failure(self, number: int, error: Exception) -> None:
@@ -226,6 +239,44 @@ class Uploader:
                     print(json.dumps({"warning": text}), file=self.output)
 
 
+def own_settings() -> Any:
+    """W&B's settings of this machine, read without the network."""
+    import wandb
+
+    return wandb.setup().settings
+
+
+def require_server(settings: Any) -> None:
+    """Finds out within seconds that there is no server; `wandb.init` would try for all its time.
+
+    A proxy is believed to reach it.
+
+    Raises:
+        OSError: Nothing accepts a connection at the server's address.
+    """
+    parts = urlsplit(settings.base_url)
+    has_proxy = {parts.scheme, "all"} & getproxies().keys()
+    if parts.hostname is None or has_proxy or settings.http_proxy or settings.https_proxy:
+        return
+    port = parts.port or {"http": 80}.get(parts.scheme, 443)
+    outcome: list[OSError | None] = []
+
+    def connect() -> None:
+        try:
+            socket.create_connection((parts.hostname, port), timeout=CONNECT_S).close()
+            outcome.append(None)
+        except OSError as error:
+            outcome.append(error)
+
+    # In a thread: nothing bounds the time that the look-up of a name takes.
+    thread = Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(3 * CONNECT_S)
+    error = outcome[0] if outcome else TimeoutError(f"no answer after {3 * CONNECT_S:g} s")
+    if error is not None:
+        raise ConnectionError(f"no connection to {parts.hostname}:{port}: {error}") from error
+
+
 def without_secrets(text: str) -> str:
     """The text as one short line that holds no key of the environment."""
     line = " ".join(text.split())
@@ -237,7 +288,6 @@ def has_login(settings: Any) -> bool:
     """Whether W&B has credentials for its server, read from this machine alone."""
     import netrc
     from pathlib import Path
-    from urllib.parse import urlsplit
 
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
@@ -255,9 +305,7 @@ def has_login(settings: Any) -> bool:
 
 def decide_mode(mode: str) -> str:
     """`auto` as online or offline, without asking the network or the person."""
-    import wandb
-
-    settings = wandb.setup().settings
+    settings = own_settings()
     if mode != "auto":
         return mode
     if settings.mode in ("offline", "disabled"):
@@ -270,14 +318,14 @@ def follow(lines: Iterator[str], output: IO[str]) -> None:
     options = json.loads(next(lines))
     options["mode"] = decide_mode(options["mode"])
     uploader = Uploader(**options, output=output)
-    timeout_s = ORPHANED_CLOSE_S
+    deadline = None
     for line in lines:
         try:
             message = json.loads(line)
         except ValueError:  # the driver was killed in the middle of a line
             break
         if message["kind"] == "close":
-            timeout_s = message["timeout_s"]
+            deadline = message["deadline"]
             break
         try:
             if message["kind"] == "started":
@@ -288,7 +336,7 @@ def follow(lines: Iterator[str], output: IO[str]) -> None:
                 uploader.ended(message["trial"])
         except Exception as error:  # the edge of one run: the others go on
             uploader.warn_of_failure(message["number"], error)
-    uploader.close(timeout_s)
+    uploader.close(time.time() + ORPHANED_CLOSE_S if deadline is None else deadline)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ Started = tuple[Literal["started"], TrialRecord]
 Reported = tuple[Literal["reported"], int, Report]
 Ended = tuple[Literal["ended"], TrialRecord]
 Close = tuple[Literal["close"], float]
+"""With the time, on the clock of `time.time`, until which uploads may go on."""
 
 
 def print_to_stderr(text: str) -> None:
@@ -140,7 +141,7 @@ class WandbTracker:
             return
         deadline = time.monotonic() + timeout_s
         # The uploader gives up first, and says so.
-        self._put(("close", max(0.0, timeout_s - 1.0)))
+        self._put(("close", time.time() + max(0.0, timeout_s - 1.0)))
         self._is_closed = True
         self._writer.join(timeout_s)
         if self._process is None:
@@ -150,8 +151,9 @@ class WandbTracker:
         except subprocess.TimeoutExpired:
             self._end_process(self._process)
             self._warn(
-                f"W&B was ended after {timeout_s:g} s, before its uploads were done: complete "
-                f"them with `{self.sync_command}`"
+                f"W&B did not answer in time and was ended: its runs in {self._folder}/wandb may "
+                f"lack reports, the study lacks none; upload what there is with "
+                f"`{self.sync_command}`"
             )
         if self._reader.ident is not None:
             self._reader.join(1.0)
@@ -229,8 +231,8 @@ class WandbTracker:
                 }
             case ("reported" as kind, number, report):
                 return {"kind": kind, "number": number, "report": report.to_dict()}
-            case (kind, timeout_s):
-                return {"kind": kind, "timeout_s": timeout_s}
+            case (kind, deadline):
+                return {"kind": kind, "deadline": deadline}
 
     def _trial_data(self, record: TrialRecord) -> dict[str, object]:
         objective = record.recipe.objective

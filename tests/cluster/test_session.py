@@ -30,6 +30,7 @@ def test_private_session_has_the_cpus_asked_for(ray_session: RaySession) -> None
     (node,) = ray_session.nodes()
 
     assert ray_session.is_private
+    assert not ray_session.is_borrowed
     assert node["CPU"] == 2
     assert "GPU" not in node
 
@@ -54,6 +55,7 @@ def test_open_connection_is_used_and_left_open(ray_session: RaySession) -> None:
     with open_session() as inner:
         assert inner.address == ray_session.address
         assert not inner.is_private
+        assert inner.is_borrowed
 
     assert ray.is_initialized()
 

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from reports import report
 from rich.console import Console
 
 from tripletune.search.leaderboard import CSV_COLUMNS, Leaderboard
@@ -21,27 +21,6 @@ LONGEST = {
     "miner": {"name": "easy_positive_semi_hard"},
 }
 WIDEST = {"loss": {"name": "soft_nearest_neighbor", "temperature": 0.123456}}
-
-
-def report(accuracy: float, step: int = 600, **changes: Any) -> Report:
-    made = Report(
-        step=step,
-        one_shot_accuracy=accuracy,
-        interval_low=accuracy - 0.012,
-        interval_high=accuracy + 0.012,
-        loss=1.0,
-        active_share=0.5,
-        spread=0.9,
-        effective_rank=20.0,
-        mean_positive_distance=0.5,
-        mean_negative_distance=1.2,
-        embedding_norm=3.0,
-        collapse_gap=0.4,
-        seconds=step / 4,
-        images_per_second=900.0,
-        is_collapsed=False,
-    )
-    return replace(made, **changes)
 
 
 def trial(
@@ -71,14 +50,14 @@ def text(leaderboard: Leaderboard, *, is_terminal: bool = False) -> str:
 
 
 ALL_KINDS = (
-    trial(0, report(0.70)),
-    trial(1, report(0.95, 100), state="pruned", objective=WIDEST),
-    trial(2, report(0.99, is_collapsed=True)),
-    trial(3, report(0.99, 100), state="failed", failure="loss is NaN at step 120"),
+    trial(0, report(600, 0.70)),
+    trial(1, report(100, 0.95), state="pruned", objective=WIDEST),
+    trial(2, report(600, 0.99, is_collapsed=True)),
+    trial(3, report(100, 0.99), state="failed", failure="loss is NaN at step 120"),
     trial(4, state="running"),
-    trial(5, report(0.50), report(0.90)),
-    trial(6, report(float("nan")), state="failed", failure="a\nlong " + 30 * "reason "),
-    trial(7, report(0.80, 200), state="running"),
+    trial(5, report(600, 0.50), report(600, 0.90)),
+    trial(6, report(600, float("nan")), state="failed", failure="a\nlong " + 30 * "reason "),
+    trial(7, report(200, 0.80), state="running"),
 )
 
 
@@ -94,8 +73,8 @@ def test_the_best_is_the_first_that_trained_its_whole_budget() -> None:
 
 
 def test_of_equal_scores_the_complete_and_then_the_older_trial_comes_first() -> None:
-    stopped = trial(0, report(0.8, 100), state="pruned")
-    assert order(trial(2, report(0.8)), stopped, trial(1, report(0.8))) == [1, 2, 0]
+    stopped = trial(0, report(100, 0.8), state="pruned")
+    assert order(trial(2, report(600, 0.8)), stopped, trial(1, report(600, 0.8))) == [1, 2, 0]
 
 
 def test_the_order_of_the_records_does_not_matter() -> None:
@@ -107,8 +86,8 @@ def test_the_order_of_the_records_does_not_matter() -> None:
     [
         (),
         (trial(0, state="failed", failure="no space left on device"),),
-        (trial(0, report(0.9), state="pruned"),),
-        (trial(0, report(0.9, is_collapsed=True)),),
+        (trial(0, report(600, 0.9), state="pruned"),),
+        (trial(0, report(600, 0.9, is_collapsed=True)),),
     ],
     ids=["empty", "all failed", "none complete", "all collapsed"],
 )

@@ -1,10 +1,10 @@
 """What a person sees of a search, in a terminal of 80 columns and in a pipe."""
 
 import io
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from reports import report
 from rich.console import Console
 
 from tripletune.search.live import LiveTable
@@ -31,27 +31,6 @@ class Clock:
         return self.now
 
 
-def report(accuracy: float, step: int, **changes: Any) -> Report:
-    made = Report(
-        step=step,
-        one_shot_accuracy=accuracy,
-        interval_low=accuracy - 0.012,
-        interval_high=accuracy + 0.012,
-        loss=1.0,
-        active_share=0.5,
-        spread=0.9,
-        effective_rank=20.0,
-        mean_positive_distance=0.5,
-        mean_negative_distance=1.2,
-        embedding_norm=3.0,
-        collapse_gap=0.4,
-        seconds=step / 4,
-        images_per_second=900.0,
-        is_collapsed=False,
-    )
-    return replace(made, **changes)
-
-
 def trial(
     number: int, *reports: Report, state: TrialState = "running", failure: str | None = None
 ) -> TrialRecord:
@@ -64,7 +43,7 @@ def play(live: LiveTable, clock: Clock) -> None:
     live.open([], 30, BASELINES, study=NAME)
     for number in range(15):
         live.trial_started(trial(number))
-        reports = [report(0.6 + number / 100, step) for step in (100, 200)]
+        reports = [report(step, 0.6 + number / 100) for step in (100, 200)]
         for each in reports:
             live.trial_reported(number, 1, each)
         clock.now += 10.0
@@ -72,12 +51,12 @@ def play(live: LiveTable, clock: Clock) -> None:
             failure = "loss is NaN at step 210: " + 20 * "details "
             live.trial_ended(trial(number, *reports, state="failed", failure=failure))
         elif number == 4:
-            reports.append(report(0.2, 600, is_collapsed=True))
+            reports.append(report(600, 0.2, is_collapsed=True))
             live.trial_ended(trial(number, *reports, state="complete"))
         elif number % 2:
             live.trial_ended(trial(number, *reports, state="pruned"))
         elif number < 13:
-            live.trial_ended(trial(number, *reports, report(0.9, 600), state="complete"))
+            live.trial_ended(trial(number, *reports, report(600, 0.9), state="complete"))
     live.trial_started(trial(15))
 
 
@@ -154,14 +133,14 @@ def test_a_resumed_search_shows_what_is_there_and_paces_itself_on_the_new_trials
     clock = Clock()
     console = Console(file=io.StringIO(), width=80)
     live = LiveTable(console, clock=clock)
-    before = [trial(number, report(0.5, 600), state="complete") for number in range(10)]
+    before = [trial(number, report(600, 0.5), state="complete") for number in range(10)]
     live.open(before, 12, BASELINES, study="again")
     with console.capture() as first:
         console.print(live.render())
     assert first.get().splitlines()[0].endswith("0s")  # no guess yet
     live.trial_started(trial(10))
     clock.now = 60.0
-    live.trial_ended(trial(10, report(0.9, 600), state="complete"))
+    live.trial_ended(trial(10, report(600, 0.9), state="complete"))
     with console.capture() as second:
         console.print(live.render())
     lines = second.get().splitlines()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from toy_search import report
+from reports import report
 
 from tripletune.search.ray_trial import NUMBER, STEP
 from tripletune.search.records import TrialRecord

@@ -4,7 +4,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -305,9 +307,6 @@ def test_full_disk_is_refused_at_the_start(
         run_search(toy_space(images), toy_options(2), name="full", runs=tmp_path)
 
 
-@pytest.mark.skip(
-    reason="in a shared Ray session the interrupted search keeps its CPU: see the issue"
-)
 def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +342,46 @@ def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
     assert [record.attempts for record in records] == [1, 1, 2, 1]
     assert [report.step for report in records[2].reports] == list(range(2, 20, 2))
     assert records[2].reports[: len(before[2].reports)] == before[2].reports
+
+
+def test_interrupted_search_gives_a_shared_ray_its_processors_back(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = tmp_path / "at_work"
+    at_work.mkdir()
+    monkeypatch.setattr(ray_trial, "RayTrial", _endless(at_work))
+    monkeypatch.setattr(runner, "DISK_CHECK_S", 0.0)
+    free = (10**9, 10**9, 10**6)  # by the number of trials at work
+    monkeypatch.setattr(StudyFolder, "free_bytes", lambda self: free[len(list(at_work.iterdir()))])
+
+    with pytest.raises(SearchInterrupted):
+        run_search(toy_space(images), toy_options(4), name="endless", runs=tmp_path)
+
+    assert ray.is_initialized()
+    processes = {int(path.name) for path in at_work.iterdir()}
+    assert len(processes) == 2
+    _wait_until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])
+    _wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in processes))
+
+
+def _endless(folder: Path) -> type[RayTrial]:
+    """Trials that never report: nothing but their end ends them."""
+
+    class Endless(RayTrial):
+        def step(self) -> dict[str, Any]:
+            (folder / str(os.getpid())).touch()
+            threading.Event().wait()
+            raise AssertionError
+
+    return Endless
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    """Ray frees what it freed within moments, but tells it later."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_time_budget_ends_the_search_as_planned(images: Path, tmp_path: Path) -> None:

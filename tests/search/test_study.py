@@ -12,7 +12,8 @@ from command_line import environment
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
-from toy_search import report, toy_options, toy_space
+from reports import report
+from toy_search import toy_options, toy_space
 
 from tripletune.search.datasets import load_study_data
 from tripletune.search.folder import StudyError, StudyFolder, find_study, new_study_folder

@@ -7,7 +7,6 @@ from toy import IMAGE_SIZE, image_set
 
 from tripletune.search.options import SearchOptions
 from tripletune.spaces import Space
-from tripletune.trainables.report import Report
 
 NUM_CLASSES = 16
 
@@ -64,24 +63,3 @@ def toy_options(trials: int, **changes: object) -> SearchOptions:
     """Two trials at a time, and no W&B."""
     values: dict[str, object] = {"trials": trials, "concurrency": 2, "wandb": "off"}
     return SearchOptions(**(values | changes))  # type: ignore[arg-type]  # each test names its own
-
-
-def report(step: int, accuracy: float) -> Report:
-    """A report that nothing but its step and accuracy tells from another."""
-    return Report(
-        step=step,
-        one_shot_accuracy=accuracy,
-        interval_low=accuracy,
-        interval_high=accuracy,
-        loss=1.0,
-        active_share=0.5,
-        spread=0.9,
-        effective_rank=20.0,
-        mean_positive_distance=0.5,
-        mean_negative_distance=1.2,
-        embedding_norm=3.0,
-        collapse_gap=0.4,
-        seconds=1.0,
-        images_per_second=900.0,
-        is_collapsed=False,
-    )

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from reports import report
 
 from tripletune.search.records import TrialRecord
 from tripletune.search.trackers import WandbTracker
@@ -26,30 +28,10 @@ KEY = "k3y" * 13 + "z"
 LONG_S = 60.0  # of waits that normally end in a second or two; the cores may be busy
 
 RECIPE = Recipe.model_validate({"objective": {"loss": {"name": "supcon", "temperature": 0.07}}})
-REPORT = Report(
-    step=0,
-    one_shot_accuracy=0.5,
-    interval_low=0.45,
-    interval_high=0.55,
-    loss=1.0,
-    active_share=0.5,
-    spread=0.9,
-    effective_rank=20.0,
-    mean_positive_distance=0.5,
-    mean_negative_distance=1.2,
-    embedding_norm=3.0,
-    collapse_gap=0.4,
-    seconds=1.0,
-    images_per_second=900.0,
-    is_collapsed=False,
-)
 
 
 def reports(*steps: int) -> tuple[Report, ...]:
-    return tuple(
-        replace(REPORT, step=step, one_shot_accuracy=step / 1000, seconds=step / 10)
-        for step in steps
-    )
+    return tuple(report(step, step / 1000) for step in steps)
 
 
 def trial(number: int = 0, *steps: int, **changes: Any) -> TrialRecord:
@@ -189,8 +171,8 @@ def rows_of(run: dict[str, Any]) -> list[dict[str, Any]]:
 
 def follow(tracker: WandbTracker, number: int, *steps: int, state: str = "complete") -> None:
     tracker.trial_started(trial(number))
-    for report in reports(*steps):
-        tracker.trial_reported(number, 1, report)
+    for each in reports(*steps):
+        tracker.trial_reported(number, 1, each)
     tracker.trial_ended(trial(number, *steps, state=state))
 
 
@@ -212,7 +194,7 @@ def test_without_an_account_the_offline_files_hold_everything(tmp_path: Path) ->
     assert files[3][0].summary["state"] == "interrupted"
     (first,), (failed,), (pruned,) = files[0], files[1], files[2]
     assert first.steps == [100, 200, 300]
-    expected = {name: value for name, value in REPORT.to_dict().items() if name != "step"}
+    expected = {name: value for name, value in report(0, 0.5).to_dict().items() if name != "step"}
     assert expected.keys() <= first.rows[0].keys()
     assert [row["one_shot_accuracy"] for row in first.rows] == [0.1, 0.2, 0.3]
     assert {key: first.config[key] for key in RECIPE.to_dict()} == RECIPE.to_dict()
@@ -240,8 +222,8 @@ def test_with_an_account_all_history_arrives_and_a_resumed_study_continues_its_r
     follow(watched, 0, *steps)
     watched.trial_started(trial(1))
     follow(watched, 2, 100, 200, state="pruned")
-    for report in reports(100, 200):
-        watched.trial_reported(1, 1, report)
+    for each in reports(100, 200):
+        watched.trial_reported(1, 1, each)
     watched.close(LONG_S)
 
     runs = server.received()
@@ -298,6 +280,44 @@ def test_without_a_server_the_files_are_complete_and_one_line_says_so(
     assert KEY not in warning
 
 
+def test_a_search_shorter_than_the_wait_for_the_server_keeps_complete_files(
+    tmp_path: Path, server: Server
+) -> None:
+    server.kill()
+    warnings: list[str] = []
+    watched = tracker(tmp_path / "study", warnings, init_timeout_s=2 * LONG_S)
+    follow(watched, 0, 100, 200)
+    watched.close(LONG_S)
+
+    ((file,),) = run_files(tmp_path / "study", "offline-run-*").values()
+    assert file.steps == [100, 200]
+    assert (file.summary["state"], file.exit_code) == ("complete", 0)
+    (warning,) = warnings
+    assert "no connection to 127.0.0.1:" in warning
+    assert watched.sync_command in warning
+
+
+def test_a_server_that_never_answers_ends_in_a_message_that_promises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        watched = tracker(tmp_path / "study", warnings, init_timeout_s=2 * LONG_S)
+        follow(watched, 0, 100, 200)
+        deaf.accept()[0].close()  # the look whether there is a server
+        began = time.monotonic()
+        watched.close(2.0)
+
+    assert time.monotonic() - began < LONG_S
+    (warning,) = warnings
+    assert "may lack reports, the study lacks none" in warning
+    assert watched.process_id is not None
+    with pytest.raises(ProcessLookupError):
+        os.killpg(watched.process_id, 0)
+
+
 @pytest.mark.slow
 def test_a_server_that_dies_leaves_complete_files_that_sync_uploads(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
@@ -346,8 +366,8 @@ def test_close_is_bounded_when_the_server_died_and_the_files_are_complete(
     watched.trial_started(trial(0))
     server.received("/wait/1")
     server.kill()
-    for report in reports(100, 200):
-        watched.trial_reported(0, 1, report)
+    for each in reports(100, 200):
+        watched.trial_reported(0, 1, each)
     watched.trial_ended(trial(0, 100, 200, state="complete"))
     began = time.monotonic()
     watched.close(4.0)
@@ -381,9 +401,15 @@ def test_after_the_driver_is_killed_the_uploader_finishes_its_files_and_ends(
     tmp_path: Path,
 ) -> None:
     package = next(path for path in sys.path if (Path(path) / "tripletune").exists())
-    study = tmp_path / "study"
+    study, here = tmp_path / "study", Path(__file__).parent
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(study), str(Path(__file__).parent), package],
+        [
+            sys.executable,
+            "-c",
+            DRIVER,
+            *map(str, (study, here, here.parents[1] / "support")),
+            package,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -431,8 +457,8 @@ def test_a_stuck_uploader_costs_the_driver_nothing_and_keeps_the_queue_bounded(
     os.kill(watched.process_id, signal.SIGSTOP)
     steps = tuple(range(1, 1001))
     watched.trial_started(trial(0))
-    for report in reports(*steps):
-        watched.trial_reported(0, 1, report)
+    for each in reports(*steps):
+        watched.trial_reported(0, 1, each)
     watched.trial_ended(trial(0, *steps, state="complete"))
     assert watched._messages.qsize() <= 52
     os.kill(watched.process_id, signal.SIGCONT)
