@@ -254,21 +254,27 @@ def describe(
     losses: Annotated[
         bool, typer.Option("--losses", help="Print losses and miners, and what fits with what.")
     ] = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="With --losses: as the page of the docs.")
+    encoders: Annotated[
+        bool, typer.Option("--encoders", help="Print encoders and heads.")
     ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the page of the docs.")] = False,
 ) -> None:
     """Print a space as a tree, with the number of parameters of each branch.
 
     Example: tripletune describe quickstart
     """
-    from ..spaces import Space, preset_names, render_losses, render_losses_page, render_tree
+    from .. import spaces
+    from ..spaces import Space, preset_names, render_tree
 
     if losses:
-        typer.echo(render_losses_page() if markdown else render_losses(), nl=False)
+        page = spaces.render_losses_page if markdown else spaces.render_losses
+        typer.echo(page(), nl=False)
+    if encoders:
+        page = spaces.render_encoders_page if markdown else spaces.render_encoders
+        typer.echo(page(), nl=False)
     if space is not None:
         typer.echo(render_tree(Space.load(space)))
-    elif not losses:
+    elif not (losses or encoders):
         raise ValueError(f"SPACE must be a file or a preset: {', '.join(preset_names())}")
 
 

@@ -18,6 +18,9 @@ _UNIONS: tuple[Path, ...] = (("encoder",), ("objective", "loss"))
 _MAX_SHOWN = 72
 """Characters of a value that a message shows."""
 
+_MAX_LISTED = 40
+"""Allowed words that a message lists; of more, it lists those that are near."""
+
 _BOUNDS = {
     "greater_than": ("gt", ">", "write a larger number"),
     "greater_than_equal": ("ge", ">=", "write {bound} or more"),
@@ -134,7 +137,11 @@ def _text(found: list[ErrorDetails], path: Path, got: str, values: Mapping[str, 
 def _choose_from(allowed: Sequence[str], value: Plain, got: str) -> str:
     meant = closest(value, allowed)
     fix = f"did you mean {meant}?" if meant else "write one of these"
-    return f"must be one of {', '.join(allowed)}, got {got}; {fix}"
+    listed = ", ".join(allowed)
+    if len(allowed) > _MAX_LISTED:
+        near = get_close_matches(str(value), allowed, n=_MAX_LISTED, cutoff=0.3)
+        listed = f"{len(allowed)} names, such as {', '.join(near or allowed[:_MAX_LISTED])}"
+    return f"must be one of {listed}, got {got}; {fix}"
 
 
 def _how_to_give(path: Path) -> str:
@@ -174,7 +181,7 @@ def _models_at(path: Path) -> Iterator[type[BaseModel]]:
     for part in path:
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         models = [model for field in fields for model in records_in(field.annotation)]
-    yield from models
+    yield from dict.fromkeys(models)
 
 
 def records_in(annotation: Any) -> list[type[BaseModel]]:

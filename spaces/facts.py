@@ -1,4 +1,4 @@
-"""What is known of losses and miners besides their code: the columns of the one table."""
+"""What is known of losses, miners and encoders besides their code: the columns of the tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,3 +84,28 @@ class MinerFacts:
     needs_margin: bool = False
     needs_unit_euclidean: bool = False
     takes_bank: bool = False
+
+
+Pool = Literal["flatten", "average", "gem", "max"]
+"""What turns a map of features into one vector."""
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What an encoder is made of, and what it takes.
+
+    Attributes:
+        layers: The backbone, in words; the head comes behind it.
+        source: Authors, year and title of the paper, or the program.
+        minimum: Smallest side of an image, or length of a series; a torchvision or timm model may
+            need more, which building it tells.
+        takes: `images` of any square size from `minimum`, `series` of shape (channels, 1, length),
+            or `anything`, since it is flattened.
+        pools: What may make a vector of its map, the usual one first; empty where there is no map.
+    """
+
+    layers: str
+    source: str
+    minimum: int = 1
+    takes: Literal["images", "series", "anything"] = "images"
+    pools: tuple[Pool, ...] = ()

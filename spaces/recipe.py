@@ -7,16 +7,20 @@ record is made, with the rule and the value.
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from .encoders import Conv4, EncoderConfig, is_frozen, minimum_size
 from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-EmbeddingDim = Annotated[int, Field(ge=2, le=4096)]
+
+_IMAGES = ("glyphs", "folder", "omniglot")
+"""Data sets whose items are square images."""
 
 
 class SplitConfig(Record):
@@ -93,46 +97,6 @@ class DataConfig(Record):
         return self.model_dump_json()
 
 
-class Conv4(Record):
-    """Four blocks of 3x3 convolution, batch norm, ReLU and 2x2 max-pooling, then a linear head.
-
-    Attributes:
-        width: Channels of the first block.
-        growth: Each block is this many times as wide as the one before. The few-shot papers have
-            1; with 2, narrow first blocks (where the pixels are) pay for wide last ones.
-        pool: Where the pooling stands: `last` as in the few-shot papers, or right after the
-            convolution (`first`), which normalises a quarter of the values and trains faster.
-    """
-
-    name: Literal["conv4"] = "conv4"
-    width: Annotated[int, Field(ge=4, le=1024)] = 64
-    growth: Annotated[int, Field(ge=1, le=4)] = 1
-    pool: Literal["last", "first"] = "last"
-    embedding_dim: EmbeddingDim = 64
-
-
-class ResNet18(Record):
-    """torchvision's ResNet-18 with a linear head.
-
-    Attributes:
-        weights: `none` starts from random weights; `imagenet` from torchvision's, which are
-            downloaded at their first use.
-    """
-
-    name: Literal["resnet18"] = "resnet18"
-    weights: Literal["none", "imagenet"] = "none"
-    embedding_dim: EmbeddingDim = 64
-
-
-def _conv4_unless_named(value: object) -> object:
-    return {"name": "conv4", **value} if isinstance(value, dict) and "name" not in value else value
-
-
-EncoderConfig = Annotated[
-    Conv4 | ResNet18, Field(discriminator="name"), BeforeValidator(_conv4_unless_named)
-]
-
-
 class BatchConfig(Record):
     """P classes x K samples, and how the classes of a batch are drawn.
 
@@ -180,6 +144,8 @@ class OptimizerConfig(Record):
         gradient_clip: Largest norm of the gradient; null leaves it as it is.
         objective_rate: Learning rate of what the loss itself learns (proxies, temperature, bias,
             boundary), as a multiple of `learning_rate`.
+        backbone_rate: Learning rate of the encoder without its head, as a multiple of
+            `learning_rate`: below 1, pretrained weights move less than a new head.
         average_decay: Decay of the exponential moving average of the weights that is evaluated
             and exported; 0 evaluates the weights themselves.
     """
@@ -191,6 +157,7 @@ class OptimizerConfig(Record):
     schedule: Literal["cosine", "constant"] = "cosine"
     gradient_clip: Annotated[float, Field(gt=0.0)] | None = None
     objective_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
+    backbone_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
     average_decay: Share = 0.0
 
 
@@ -344,6 +311,49 @@ class Recipe(Record):
             )
         return self
 
+    @model_validator(mode="after")
+    def _encoder_takes_the_items(self) -> Self:
+        name, size, minimum = self.encoder.name, self.data.image_size, minimum_size(self.encoder)
+        takes = self.encoder.FACTS.takes
+        if takes == "series" and self.data.name in _IMAGES:
+            raise broken_rule(
+                "encoder.name",
+                f"must not be {name} with data {self.data.name}, whose items are images and no "
+                "series",
+                f"{name!r}",
+                "write another encoder, or other data",
+            )
+        if takes == "images" and size < minimum:
+            raise broken_rule(
+                "data.image_size",
+                f"must be >= {minimum} with encoder {name}",
+                f"{size}",
+                f"write {minimum} or more"
+                + (", or encoder.padding: half" if name == "koch" else ", or another encoder"),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_images_stay_as_they_are(self) -> Self:
+        if not is_frozen(self.encoder):
+            return self
+        why = "with encoder.train: head, whose backbone is run once an image"
+        for at, value in _shares_that_change(self.augment, "augment"):
+            if value != 0.0:
+                raise broken_rule(at, f"must be 0 {why}", f"{value!r}", "write 0")
+        if self.batch.rotations_as_classes:
+            raise broken_rule(
+                "batch.rotations_as_classes", f"must be false {why}", "true", "write false"
+            )
+        if self.optimizer.backbone_rate != 1.0:
+            raise broken_rule(
+                "optimizer.backbone_rate",
+                "counts only where the backbone is trained, not with encoder.train: head",
+                f"{self.optimizer.backbone_rate!r}",
+                "remove it",
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain nested data, every value written out."""
         return self.model_dump(mode="json")
@@ -359,3 +369,12 @@ class Recipe(Record):
         del content["data"]["path"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _shares_that_change(record: Record, at: str) -> Iterator[tuple[str, float]]:
+    """Where an augmentation says what share of the images it changes, and that share."""
+    for key, value in record:
+        if isinstance(value, Record):
+            yield from _shares_that_change(value, f"{at}.{key}")
+        elif key in ("probability", "horizontal", "vertical"):
+            yield f"{at}.{key}", value

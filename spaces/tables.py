@@ -15,12 +15,12 @@ def render_losses() -> str:
     """Losses, then miners, at most 80 columns wide."""
     lines: list[str] = []
     for name, facts in LOSSES.items():
-        lines += [name, *(line for row in _rows(name, facts) for line in _labelled(*row)), ""]
+        lines += [name, *(line for row in _rows(name, facts) for line in labelled(*row)), ""]
     lines += ["miners", ""]
     for miner, known in MINERS.items():
-        lines += [miner, *_labelled("keeps", known.keeps), *_labelled("source", known.source)]
+        lines += [miner, *labelled("keeps", known.keeps), *labelled("source", known.source)]
         needs = ", ".join(_needs(miner))
-        lines += [*(_labelled("needs", needs) if needs else ()), ""]
+        lines += [*(labelled("needs", needs) if needs else ()), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -91,7 +91,7 @@ def _needs(miner: str) -> Iterator[str]:
         yield "batch, or bank"
 
 
-def _labelled(label: str, text: str) -> list[str]:
+def labelled(label: str, text: str) -> list[str]:
     """The text behind its label, wrapped."""
     lines = textwrap.wrap(text, WIDTH - _LABEL - 2, break_on_hyphens=False)
     return [f"  {label if place == 0 else '':{_LABEL}}{line}" for place, line in enumerate(lines)]

@@ -23,7 +23,7 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save
 from torch import Tensor
 
-from ..spaces import ComputeConfig, Recipe, ResNet18, recipe_from_yaml, recipe_to_yaml
+from ..spaces import ComputeConfig, Recipe, from_scratch, recipe_from_yaml, recipe_to_yaml
 from .data import Preprocessing
 from .device import default_device
 from .encoders import Encoder, build_encoder
@@ -183,12 +183,9 @@ def _require_own_files(bundle: Mapping[str, bytes], hashes: Mapping[str, str]) -
 
 def _encoder(recipe: Recipe, weights: dict[str, Tensor]) -> Encoder:
     """The encoder of a recipe with these weights; nothing is downloaded for it."""
-    config = recipe.encoder
-    if isinstance(config, ResNet18):
-        config = config.model_copy(update={"weights": "none"})
     channels = weights["mean"].shape[1]
     encoder = build_encoder(
-        config,
+        from_scratch(recipe.encoder),
         channels=channels,
         image_size=recipe.data.image_size,
         mean=torch.zeros(channels),

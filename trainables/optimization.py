@@ -2,13 +2,14 @@
 
 import copy
 import math
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..spaces import OptimizerConfig
+from .encoders.encoder import Encoder, is_frozen_layer
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -38,21 +39,13 @@ def learning_rate_at(config: OptimizerConfig, step: int, total_steps: int) -> fl
 def build_optimizer(
     config: OptimizerConfig, encoder: nn.Module, objective: nn.Module
 ) -> torch.optim.AdamW:
-    """AdamW over the encoder and what the loss learns.
+    """AdamW over what is trained of the encoder, and what the loss learns.
 
     Weight decay goes to matrices and kernels only: it has no meaning for biases, normalisation
     and what a loss learns: scalars, and proxies whose norm does not count.
     """
-    parameters = [p for p in encoder.parameters() if p.requires_grad]
     groups = [
-        {
-            "params": [p for p in parameters if p.ndim > 1],
-            "weight_decay": config.weight_decay,
-        },
-        {
-            "params": [p for p in parameters if p.ndim <= 1],
-            "weight_decay": 0.0,
-        },
+        *_groups(config, encoder),
         {
             "params": list(objective.parameters()),
             "weight_decay": 0.0,
@@ -62,6 +55,27 @@ def build_optimizer(
     return torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=config.learning_rate, fused=True
     )
+
+
+def _groups(config: OptimizerConfig, encoder: nn.Module) -> list[dict[str, Any]]:
+    """The groups of the encoder; those of its backbone apart where they have their own rate."""
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    rates = {1.0: trained}
+    if config.backbone_rate != 1.0 and isinstance(encoder, Encoder):
+        backbone = set(encoder.backbone.parameters())
+        rates = {
+            config.backbone_rate: [p for p in trained if p in backbone],
+            1.0: [p for p in trained if p not in backbone],
+        }
+    groups: list[dict[str, Any]] = []
+    for multiple, parameters in rates.items():
+        kernels = [p for p in parameters if p.ndim > 1]
+        others = [p for p in parameters if p.ndim <= 1]
+        groups += [
+            {"params": kernels, "weight_decay": config.weight_decay, "multiple": multiple},
+            {"params": others, "weight_decay": 0.0, "multiple": multiple},
+        ]
+    return groups
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -85,14 +99,16 @@ class WeightAverage(Generic[Network]):
         """Start from the network as it is."""
         self.network = copy.deepcopy(network).requires_grad_(False)
         self._decay = decay
-        self._average = list(_tensors(self.network))
+        names = list(_names_that_change(network))
+        self._average = _tensors(self.network, names)
+        self._names = names
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Move the average towards the network's present weights."""
         weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
         floating, current = [], []
-        for mean, value in zip(self._average, _tensors(network), strict=True):
+        for mean, value in zip(self._average, _tensors(network, self._names), strict=True):
             if mean.is_floating_point():
                 floating.append(mean)
                 current.append(value)
@@ -101,6 +117,15 @@ class WeightAverage(Generic[Network]):
         torch._foreach_lerp_(floating, current, weight)
 
 
-def _tensors(network: nn.Module) -> Iterable[Tensor]:
-    yield from network.parameters()
-    yield from network.buffers()
+def _names_that_change(network: nn.Module) -> Iterator[str]:
+    """The weights that are trained, and the buffers of all but frozen layers."""
+    for prefix, layer in network.named_modules():
+        own = [name for name, p in layer.named_parameters(recurse=False) if p.requires_grad]
+        if not is_frozen_layer(layer):
+            own += [name for name, _ in layer.named_buffers(recurse=False)]
+        yield from (f"{prefix}.{name}" if prefix else name for name in own)
+
+
+def _tensors(network: nn.Module, names: Iterable[str]) -> list[Tensor]:
+    found = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    return [found[name] for name in names]

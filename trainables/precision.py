@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..spaces import EncoderConfig
+from ..spaces import AnyEncoder, from_scratch
 from .encoders import build_encoder
 
 Precision = Literal["fp32", "bf16"]
@@ -18,7 +18,7 @@ WARM_UP_STEPS = 2
 
 @lru_cache(maxsize=32)
 def fastest_precision(
-    encoder: EncoderConfig, shape: tuple[int, int, int, int], device: torch.device
+    encoder: AnyEncoder, shape: tuple[int, int, int, int], device: torch.device
 ) -> Precision:
     """bf16 where the encoder trains faster under its autocast, else fp32.
 
@@ -36,9 +36,9 @@ def fastest_precision(
         return "fp32"
     channels = shape[1]
     network = build_encoder(
-        encoder,
+        from_scratch(encoder),
         channels=channels,
-        image_size=shape[2],
+        image_size=shape[2:],
         mean=torch.zeros(channels),
         std=torch.ones(channels),
         seed=0,

@@ -4,7 +4,7 @@ I images, C channels, S image side.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from ..spaces import EvaluationConfig
 from .data import TrialData
 from .episodes import Episodes, draw_episodes
+from .features import FeatureCache
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PreparedData:
         episodes: The frozen episodes over the validation set.
         mean: Of the training images in [0, 1], shape (C,).
         std: Likewise.
+        features: Of frozen backbones on these images.
     """
 
     data: TrialData
@@ -34,6 +36,7 @@ class PreparedData:
     episodes: Episodes
     mean: Tensor
     std: Tensor
+    features: FeatureCache = field(default_factory=FeatureCache, compare=False)
 
     @property
     def device(self) -> torch.device:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..spaces import ComputeConfig, ObjectiveConfig, Recipe
+from ..spaces import ComputeConfig, ObjectiveConfig, Recipe, is_frozen
 from .augment import augment
 from .collapse import collapse_signs, is_collapsed
 from .encoders import Encoder, build_encoder
 from .episodes import score_episodes
 from .evaluation import embed, mean_with_interval
+from .features import Features, backbone_key, compute_features, embed_features
 from .losses import build_objective
 from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
@@ -65,6 +66,7 @@ class Trial:
             std=prepared.std,
             seed=recipe.seed,
         ).to(self._device)
+        self._features = self._shared_features(recipe) if is_frozen(recipe.encoder) else None
         decay = recipe.optimizer.average_decay
         self._average = WeightAverage(self._encoder, decay) if decay else None
         self._objective = build_objective(
@@ -76,15 +78,7 @@ class Trial:
         ).to(self._device)
         self._bank = self._empty_bank(recipe.objective)
         self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
-        self._precision: Precision = (
-            fastest_precision(
-                recipe.encoder,
-                (recipe.batch.size, *prepared.train_images.shape[1:]),
-                self._device,
-            )
-            if recipe.compute.precision == "auto"
-            else recipe.compute.precision
-        )
+        self._precision = self._chosen_precision(recipe)
         self._recipe = recipe.model_copy(
             update={
                 "compute": recipe.compute.model_copy(
@@ -166,7 +160,11 @@ class Trial:
         loss = float(self._loss_sum) / max(1, self._window_steps)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self._step}")
-        raw = embed(self.encoder, self._prepared.validation_images, unit_norm=False)
+        raw = (
+            embed_features(self.encoder, self._features.validation)
+            if self._features
+            else embed(self.encoder, self._prepared.validation_images, unit_norm=False)
+        )
         if not bool(torch.isfinite(raw).all()):
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
@@ -232,6 +230,8 @@ class Trial:
         self._step = state["step"]
         self._seconds = state["seconds"]
         self._spreads = list(state["spreads"])
+        if self._features:
+            self._require_same_backbone(state["encoder"])
         self._encoder.load_state_dict(state["encoder"])
         if self._average:
             self._average.network.load_state_dict(state["average"])
@@ -242,6 +242,15 @@ class Trial:
         self._window_steps, self._window_seconds = state["window"]
         self._loss_sum, self._active_sum = state["sums"]
 
+    def _require_same_backbone(self, state: dict[str, Tensor]) -> None:
+        """Refuse a checkpoint whose frozen backbone is not the one of the features."""
+        for name, value in self._encoder.backbone.state_dict().items():
+            if not torch.equal(value, state[f"backbone.{name}"].to(value.device)):
+                raise ValueError(
+                    f"encoder.weights must still be those that the checkpoint began with, got "
+                    f"another {name}: put the file back, or start the trial anew"
+                )
+
     def _train_step(self) -> None:
         """One update; nothing in here waits for the device."""
         optimizer, budget = self._recipe.optimizer, self._recipe.budget
@@ -249,14 +258,19 @@ class Trial:
         seed = np.random.SeedSequence((self._recipe.seed, self._step)).generate_state(1)
         self._generator.manual_seed(int(seed[0]))
         indices, quarter_turns, labels = self._batch()
-        images = augment(
-            self._prepared.train_images[indices],
-            self._recipe.augment,
-            quarter_turns,
-            self._generator,
-        )
-        with autocast(self._precision, self._device):
-            embeddings = self._encoder(images)
+        if self._features:
+            features = self._features.train[indices]
+            with autocast(self._precision, self._device):
+                embeddings = self._encoder.embed_features(features)
+        else:
+            images = augment(
+                self._prepared.train_images[indices],
+                self._recipe.augment,
+                quarter_turns,
+                self._generator,
+            )
+            with autocast(self._precision, self._device):
+                embeddings = self._encoder(images)
         output = self._objective(embeddings, labels, self._generator)
         self._optimizer.zero_grad(set_to_none=True)
         output.value.backward()
@@ -277,8 +291,10 @@ class Trial:
         if self._bank is None:
             return drawn
         if self._step % self._recipe.objective.miner.refresh == 0:
-            self._bank.embeddings = embed(
-                self._encoder, self._prepared.train_images, unit_norm=False
+            self._bank.embeddings = (
+                embed_features(self._encoder, self._features.train)
+                if self._features
+                else embed(self._encoder, self._prepared.train_images, unit_norm=False)
             )
             self._encoder.train()
         indices, _, _ = drawn
@@ -296,6 +312,26 @@ class Trial:
             stacked = stacked.pin_memory().to(self._device, non_blocking=True)
         indices, quarter_turns, labels = stacked
         return indices, quarter_turns, labels
+
+    def _shared_features(self, recipe: Recipe) -> Features:
+        """The features of the frozen backbone, those of an earlier trial if they are there."""
+        prepared, encoder = self._prepared, self._encoder
+        return prepared.features.get(
+            backbone_key(recipe.encoder, recipe.seed),
+            lambda: Features(
+                compute_features(encoder, prepared.train_images),
+                compute_features(encoder, prepared.validation_images),
+            ),
+        )
+
+    def _chosen_precision(self, recipe: Recipe) -> Precision:
+        """The recipe's, or the faster one; a head alone is too small to gain from bf16."""
+        if recipe.compute.precision != "auto":
+            return recipe.compute.precision
+        if self._features:
+            return "fp32"
+        shape = (recipe.batch.size, *self._prepared.train_images.shape[1:])
+        return fastest_precision(recipe.encoder, shape, self._device)
 
     def _empty_bank(self, config: ObjectiveConfig) -> Bank | None:
         if config.miner.scope != "bank":

@@ -53,7 +53,7 @@ def refusal(text: str) -> str:
         ),
         (
             TRIPLET + "encoder: {name: conv5}\n",
-            "my.yaml:2: encoder.name: must be one of conv4, resnet18, got 'conv5'; did you mean",
+            "my.yaml:2: encoder.name: must be one of conv4, koch, resnet12,",
         ),
         (
             TRIPLET + "batch: {draw: within}\n",

@@ -4,8 +4,15 @@ import pytest
 import torch
 from toy import recipe, trial_data
 
-from tripletune.spaces import MinerConfig, ObjectiveConfig, OptimizerConfig, SigmoidPair
-from tripletune.trainables import Trial, prepare
+from tripletune.spaces import (
+    HeadConfig,
+    MinerConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    ResNet12,
+    SigmoidPair,
+)
+from tripletune.trainables import Trial, build_encoder, prepare
 from tripletune.trainables.optimization import (
     WeightAverage,
     build_optimizer,
@@ -56,6 +63,44 @@ def test_what_the_loss_learns_has_a_rate_of_its_own() -> None:
     optimizer = build_optimizer(config, torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
     set_learning_rate(optimizer, 0.01)
     assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01, 1.0]
+
+
+def test_the_backbone_has_a_rate_of_its_own_against_the_head() -> None:
+    config = CONFIG.model_copy(update={"backbone_rate": 0.1})
+    encoder = build_encoder(
+        ResNet12(width=4, head=HeadConfig(pool="gem")),
+        channels=1,
+        image_size=16,
+        mean=torch.zeros(1),
+        std=torch.ones(1),
+        seed=0,
+    )
+    optimizer = build_optimizer(config, encoder, torch.nn.Linear(2, 2))
+    set_learning_rate(optimizer, 0.01)
+    rate = {
+        parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]
+    }
+    for name, parameter in encoder.named_parameters():
+        is_backbone = name.startswith("backbone.")
+        assert rate[parameter] == pytest.approx(0.001 if is_backbone else 0.01), name
+    kernels = [group for group in optimizer.param_groups if group["weight_decay"] > 0]
+    assert all(parameter.ndim > 1 for group in kernels for parameter in group["params"])
+    assert len(rate) == len(list(encoder.parameters())) + 2
+
+
+def test_the_average_leaves_out_what_is_frozen() -> None:
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2))
+    network[0].requires_grad_(False)
+    follow = WeightAverage(network, decay=0.9)
+    with torch.no_grad():
+        for value in network.state_dict().values():
+            value.fill_(5)
+    follow.update(network, step=1000)
+    average = follow.network.state_dict()
+    assert (average["0.weight"] == 1.0).all()
+    assert (average["0.running_mean"] == 0.0).all()
+    assert (average["1.weight"] > 0.4).all()
+    assert (average["1.bias"] > 0.0).all()
 
 
 def test_the_average_follows_the_weights_as_its_formula_says() -> None:

@@ -1,0 +1,48 @@
+"""What makes an embedding of a vector of features.
+
+F features, D embedding.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from ...spaces import HeadConfig
+
+
+def build_linear(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+    """One linear layer, F to D."""
+    return nn.Linear(features, embedding_dim)
+
+
+def build_mlp(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+    """Hidden layers with ReLU, each half as wide as the one before, and a linear layer to D.
+
+    With 512 and two layers it is 512-256-D.
+    """
+    layers: list[nn.Module] = []
+    inputs = features
+    for place in range(config.layers):
+        outputs = config.hidden >> place
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
+        inputs = outputs
+    return nn.Sequential(*layers, nn.Linear(inputs, embedding_dim))
+
+
+def build_bnneck(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+    """A linear layer without bias, then a batch norm whose shift is frozen at 0.
+
+    Luo et al. 2019, Bag of Tricks and a Strong Baseline for Deep Person Re-identification,
+    arXiv 1903.07071, section 3.5. There the triplet loss sees what comes before the norm and the
+    identity loss what comes after; a recipe has one loss, which sees what is scored: after it.
+    """
+    norm = nn.BatchNorm1d(embedding_dim)
+    norm.bias.requires_grad_(False)
+    return nn.Sequential(nn.Linear(features, embedding_dim, bias=False), norm)
+
+
+HEADS: dict[str, Callable[[HeadConfig, int, int], nn.Module]] = {
+    "linear": build_linear,
+    "mlp": build_mlp,
+    "bnneck": build_bnneck,
+}

@@ -1,0 +1,88 @@
+"""What frozen backbones make of the images: computed once, shared by the trials of a process.
+
+I images, F features, h and w sides of a map, D embedding.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..spaces import AnyEncoder, HeadConfig
+from .encoders import Encoder
+
+KEPT = 4
+"""Backbones whose features are kept; those used longest ago are forgotten first."""
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a data set, shape (I, F), or maps (I, F, h, w) before a pooling that learns.
+
+    Attributes:
+        train: Of the training images.
+        validation: Of the validation images.
+    """
+
+    train: Tensor
+    validation: Tensor
+
+
+class FeatureCache:
+    """The features of the last few frozen backbones on one data set."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Features] = OrderedDict()
+
+    def get(self, key: str, compute: Callable[[], Features]) -> Features:
+        """The features of that name, computed at their first use."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def backbone_key(config: AnyEncoder, seed: int) -> str:
+    """Names a frozen backbone: two encoders of one key have the same features.
+
+    The head's layers do not count, and the seed only where the backbone's weights come from it. A
+    file of weights counts with its size and time, so that another one in its place is noticed.
+    """
+    plain = HeadConfig(pool=config.head.pool)
+    backbone = config.model_copy(update={"head": plain, "embedding_dim": 2})
+    weights = getattr(config, "weights", "none")
+    origin = f"seed {seed}"
+    if weights != "none":
+        stat = Path(weights).stat() if Path(weights).is_absolute() else None
+        origin = f"{stat.st_size} {stat.st_mtime_ns}" if stat else ""
+    return f"{backbone.model_dump_json()} {origin}"
+
+
+@torch.no_grad()
+def compute_features(encoder: Encoder, images: Tensor) -> Tensor:
+    """Features of all images, in fp32.
+
+    Args:
+        encoder: Left in evaluation mode.
+        images: uint8, shape (I, C, S, S), on the encoder's device.
+    """
+    encoder.eval()
+    return torch.cat([encoder.features(part.float().div_(255.0)) for part in images.split(BATCH)])
+
+
+@torch.inference_mode()
+def embed_features(encoder: Encoder, features: Tensor) -> Tensor:
+    """Raw embeddings (I, D) of features, as `embed` gives those of images.
+
+    Args:
+        encoder: Left in evaluation mode.
+        features: Of `compute_features`.
+    """
+    encoder.eval()
+    return torch.cat([encoder.embed_features(part) for part in features.split(BATCH)])
