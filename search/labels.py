@@ -69,6 +69,12 @@ def loss_name(record: TrialRecord) -> str:
     return short(record.recipe.objective.loss.name)
 
 
+def encoder_name(record: TrialRecord) -> str:
+    """Name of the trial's encoder; of a library's, that of the model."""
+    encoder = record.recipe.encoder
+    return str(getattr(encoder, "model", encoder.name))
+
+
 def miner_name(record: TrialRecord) -> str:
     """Short name of the trial's miner."""
     return short(record.recipe.objective.miner.name)

@@ -122,6 +122,7 @@ def test_json_has_the_promised_shape_and_is_valid_with_nan() -> None:
         "miner": "easy_positive_semi_hard",
         "margin": 0.25,
         "temperature": None,
+        "encoder": "conv4",
         "embedding_dim": 64,
         "attempts": 1,
         "collapsed": False,
