@@ -122,6 +122,8 @@ encoder:
 optimizer:
   learning_rate: 0.001
   backbone_rate: 0.1        # the backbone learns at 0.0001, the head at 0.001
+objective:
+  loss: {name: supcon}
 ```
 
 The blocks of a model are its parts in the order in which images pass them (`layer1` to `layer4`
@@ -138,4 +140,6 @@ export holds the whole encoder.
 ```yaml
 encoder: {name: torchvision, model: resnet50, weights: imagenet, train: head}
 augment: {probability: 0.0}
+objective:
+  loss: {name: supcon}
 ```""".splitlines()

@@ -181,6 +181,22 @@ def test_the_export_embeds_images_as_the_frozen_trial_did(
     np.testing.assert_allclose(actual, from_features.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+def test_an_export_needs_no_file_of_weights_any_more(
+    prepared: PreparedData, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(Trial(frozen(seed=4), prepared).encoder.backbone.state_dict(), path)
+    trial = Trial(frozen(encoder=encoder(weights=str(path))), prepared)
+    trial.save(tmp_path / "trial.pt")
+    path.unlink()
+    export_checkpoint(
+        tmp_path / "trial.pt", trial.recipe, trial_data().preprocessing, {}, tmp_path / "model"
+    )
+    loaded = load(tmp_path / "model", device="cpu").encoder.state_dict()
+    for name, value in trial.encoder.state_dict().items():
+        assert torch.equal(value, loaded[name]), name
+
+
 def test_a_file_of_weights_in_the_place_of_another_is_noticed(
     prepared: PreparedData, tmp_path: Path
 ) -> None:
