@@ -150,6 +150,10 @@ def test_describe_prints_the_tree_and_the_losses(run: Any) -> None:
     assert code == 0
     assert "distance_weighted" in losses
 
+    code, encoders, _ = run("describe", "--encoders", "--markdown")
+    assert code == 0
+    assert "| `resnet12` |" in encoders
+
     assert_refused(run("describe"), 2, "SPACE must be a file or a preset: .*quickstart")
 
 
