@@ -275,7 +275,10 @@ def describe(
     if space is not None:
         typer.echo(render_tree(Space.load(space)))
     elif not (losses or encoders):
-        raise ValueError(f"SPACE must be a file or a preset: {', '.join(preset_names())}")
+        raise ValueError(
+            f"SPACE must be a file or one of the presets {', '.join(preset_names())}, got none; "
+            "name one, or ask for --losses or --encoders"
+        )
 
 
 @app.command()

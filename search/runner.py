@@ -2,28 +2,19 @@
 
 import logging
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 
 from ..cluster import SlotPlan, open_session, plan_slots
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
 from .export import export_best
-from .folder import (
-    RESERVE_BYTES,
-    StudyError,
-    StudyFolder,
-    new_study_folder,
-    trial_folder_name,
-)
+from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
 from .live import LiveTable
 from .options import SearchOptions
+from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker
 
@@ -32,8 +23,6 @@ TRACKER_CLOSE_S = 15.0
 
 INTERRUPTED_CLOSE_S = 4.0
 """The same where a person, or a cluster that will kill us, waits for the end."""
-
-DISK_CHECK_S = 2.0
 
 MAX_LOST_PROCESSES = 3
 """How often the process of a trial may die before the trial has failed."""
@@ -53,64 +42,6 @@ class SearchInterrupted(Exception):  # noqa: N818  # asked for, so no error
         )
         self.study = study
         self.exit_status = 1 if signal_number is None else 128 + signal_number
-
-
-class StopRequest:
-    """Whether and why the search should end: a signal, the time budget, a full disk."""
-
-    def __init__(self, folder: StudyFolder, time_budget_s: float | None) -> None:
-        """Watch over one start of a search."""
-        self._folder = folder
-        self._deadline = time.monotonic() + time_budget_s if time_budget_s else None
-        self._next_disk_check = 0.0
-        self.reason: str | None = None
-        self.is_planned = False
-        self.signal_number: int | None = None
-
-    def __call__(self) -> bool:
-        """Whether to end now."""
-        now = time.monotonic()
-        if self.reason is None and self._deadline is not None and now > self._deadline:
-            self.reason = "the time budget is used up"
-            self.is_planned = True
-        if self.reason is None and now > self._next_disk_check:
-            self._next_disk_check = now + DISK_CHECK_S
-            self.reason = disk_problem(self._folder)
-        return self.reason is not None
-
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM ask for the end; a second one takes effect at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            which = signal.Signals(number)
-            self.reason = "Ctrl-C" if which == signal.SIGINT else which.name
-            self.is_planned = False
-            self.signal_number = number
-            signal.signal(which, signal.SIG_DFL)
-
-        previous = {
-            number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-
-def disk_problem(folder: StudyFolder) -> str | None:
-    """Why the disk cannot hold the study, or None."""
-    free = folder.free_bytes()
-    if free >= RESERVE_BYTES:
-        return None
-    return (
-        f"the disk is nearly full: {free // 2**20} MiB left in {folder.path}, "
-        f"{RESERVE_BYTES // 2**20} are kept in reserve"
-    )
 
 
 def run_search(
@@ -159,11 +90,14 @@ def run_search(
         baselines=data.baselines,
         versions=versions(),
     )
-    folder.make()
-    with folder.claimed():
-        study = Study.create(folder, settings)
-        _run(study, space, options, data, live)
-    return study
+    with ExitStack() as claim:
+
+        def create() -> Study:
+            folder.make()
+            claim.enter_context(folder.claimed())
+            return Study.create(folder, settings)
+
+        return _run(folder, create, space, options, data, live)
 
 
 def resume(
@@ -196,10 +130,13 @@ def resume(
                 f"the data are not those of study {study.name}: {'; '.join(problems)}. Scores on "
                 "other data cannot be compared: start a new search"
             )
-        study.change_options(options.to_dict())
-        study.settle()
-        _run(study, study.space, options, data, live)
-    return study
+
+        def settle() -> Study:
+            study.change_options(options.to_dict())
+            study.settle()
+            return study
+
+        return _run(study.folder, settle, study.space, options, data, live)
 
 
 def _with_absolute_path(space: Space) -> Space:
@@ -209,10 +146,25 @@ def _with_absolute_path(space: Space) -> Space:
 
 
 def _run(
-    study: Study, space: Space, options: SearchOptions, data: StudyData, live: LiveTable
-) -> None:
-    """One start of a search, to its end or to the first reason to stop."""
-    stop = StopRequest(study.folder, options.time_budget_s)
+    folder: StudyFolder,
+    begin: Callable[[], Study],
+    space: Space,
+    options: SearchOptions,
+    data: StudyData,
+    live: LiveTable,
+) -> Study:
+    """One start of a search, to its end or to the first reason to stop.
+
+    Args:
+        folder: Of the study.
+        begin: Makes the study, or readies it for this start; called when Ray is there and has room
+            for a trial, so that a wrong address or option changes nothing on the disk.
+        space: What may be tried.
+        options: Of this start.
+        data: Of the study.
+        live: Shows the search.
+    """
+    stop = StopRequest(folder, options.time_budget_s)
     with ExitStack() as stack:
         stack.enter_context(stop.on_signals())
         live.message("starting Ray")
@@ -224,6 +176,7 @@ def _run(
             options.concurrency,
         )
         live.message(plan.reason)
+        study = begin()
         trackers: list[Tracker] = [live]
         if options.wandb != "off":
             trackers.append(
@@ -259,6 +212,7 @@ def _run(
         if not stop.is_planned:
             raise interruption
         live.message(str(interruption))
+    return study
 
 
 def _tune(

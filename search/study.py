@@ -156,7 +156,10 @@ class Study:
         """
         trials = self._study.get_trials(deepcopy=False)
         if not 0 <= number < len(trials) or RECIPE not in trials[number].user_attrs:
-            raise StudyError(f"study {self.name} has no trial {number}")
+            raise StudyError(
+                f"study {self.name} has no trial {number}: it has {len(self.records())}, numbered "
+                "from 0"
+            )
         return _record(trials[number])
 
     def leaderboard(self) -> Leaderboard:

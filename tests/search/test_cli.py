@@ -128,8 +128,7 @@ def test_unreachable_cluster_is_status_1_with_the_address(
 
     assert code == 1
     assert re.fullmatch(rf"error: .*{address}.*\n", err)
-    # The study is there, empty, and can go on on another cluster.
-    assert Study.open(StudyFolder(workplace / "runs" / "far")).records() == ()
+    assert not (workplace / "runs").exists()  # the mended command may be given the same name
 
 
 def test_study_that_is_unknown_or_taken_is_status_1(run: Any, workplace: Path) -> None:
@@ -154,7 +153,7 @@ def test_describe_prints_the_tree_and_the_losses(run: Any) -> None:
     assert code == 0
     assert "| `resnet12` |" in encoders
 
-    assert_refused(run("describe"), 2, "SPACE must be a file or a preset: .*quickstart")
+    assert_refused(run("describe"), 2, "SPACE must be a file or one of .*quickstart, got none")
 
 
 def test_schema_is_json_that_knows_the_sections(run: Any, workplace: Path) -> None:

@@ -23,7 +23,7 @@ from rich.console import Console
 from toy_search import toy_options, toy_space
 
 import tripletune
-from tripletune.search import ray_trial, runner
+from tripletune.search import ray_trial, runner, stop_request
 from tripletune.search.folder import StudyError, StudyFolder
 from tripletune.search.live import LiveTable
 from tripletune.search.ray_trial import NUMBER, RECIPE, RayTrial
@@ -163,6 +163,15 @@ def test_search_with_nothing_left_to_do_ends_as_it_was(study: Study) -> None:
     resume(study, toy_options(len(before)))
 
     assert study.records() == before
+
+
+def test_start_that_finds_no_cluster_changes_nothing(study: Study) -> None:
+    before = study.folder.settings.read_text()
+
+    with pytest.raises(RuntimeError, match=r"is connected to Ray at .* not at address='10\.0"):
+        resume(study, toy_options(99, address="10.0.0.1:6379"))
+
+    assert study.folder.settings.read_text() == before
 
 
 def _watched(folder: Path) -> type[RayTrial]:
@@ -312,7 +321,7 @@ def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
 ) -> None:
     disk = SimpleNamespace(free=10**9)
     monkeypatch.setattr(StudyFolder, "free_bytes", lambda self: disk.free)
-    monkeypatch.setattr(runner, "DISK_CHECK_S", 0.0)
+    monkeypatch.setattr(stop_request, "DISK_CHECK_S", 0.0)
     report = Study.report
 
     def report_and_fill(self: Study, number: int, *arguments: Any, is_last: bool) -> bool:
@@ -350,7 +359,7 @@ def test_interrupted_search_gives_a_shared_ray_its_processors_back(
     at_work = tmp_path / "at_work"
     at_work.mkdir()
     monkeypatch.setattr(ray_trial, "RayTrial", _endless(at_work))
-    monkeypatch.setattr(runner, "DISK_CHECK_S", 0.0)
+    monkeypatch.setattr(stop_request, "DISK_CHECK_S", 0.0)
     free = (10**9, 10**9, 10**6)  # by the number of trials at work
     monkeypatch.setattr(StudyFolder, "free_bytes", lambda self: free[len(list(at_work.iterdir()))])
 
