@@ -1,5 +1,16 @@
 """What may be tried: the recipe of one trial, and the space of recipes that a search samples."""
 
+from .augment import (
+    AugmentConfig,
+    BlurConfig,
+    ColorJitterConfig,
+    CropConfig,
+    DropoutConfig,
+    ElasticConfig,
+    ErasingConfig,
+    FlipConfig,
+    GreyConfig,
+)
 from .compatibility import LOSSES, MINERS, RECORDS, numbers_of
 from .distributions import Choice, Distribution, Int, LogUniform, Uniform
 from .facts import LARGEST_UNIT_GAP, Distance, LossFacts, MinerFacts, Number
@@ -37,7 +48,6 @@ from .losses import (
 from .miners import MinerConfig, MinerName
 from .objective import MemoryConfig, ObjectiveConfig, ScheduleConfig, VarianceConfig
 from .recipe import (
-    AugmentConfig,
     BatchConfig,
     BudgetConfig,
     ComputeConfig,
@@ -68,19 +78,27 @@ __all__ = [
     "ArcFace",
     "AugmentConfig",
     "BatchConfig",
+    "BlurConfig",
     "BudgetConfig",
     "Choice",
     "Choose",
     "Circle",
+    "ColorJitterConfig",
     "ComputeConfig",
     "Contrastive",
     "Conv4",
     "CosFace",
+    "CropConfig",
     "DataConfig",
     "Distance",
     "Distribution",
+    "DropoutConfig",
+    "ElasticConfig",
     "EncoderConfig",
+    "ErasingConfig",
     "EvaluationConfig",
+    "FlipConfig",
+    "GreyConfig",
     "InfoNCE",
     "Int",
     "LiftedStructure",

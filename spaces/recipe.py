@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from .augment import AugmentConfig
 from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
@@ -192,24 +193,6 @@ class OptimizerConfig(Record):
     gradient_clip: Annotated[float, Field(gt=0.0)] | None = None
     objective_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
     average_decay: Share = 0.0
-
-
-class AugmentConfig(Record):
-    """A random affine map of every training image, about its centre.
-
-    Attributes:
-        degrees: Rotation drawn from [-degrees, degrees].
-        translate: Shift of each axis drawn from [-translate, translate], as a share of the side.
-        scale: Zoom of each axis drawn from [1 - scale, 1 + scale].
-        shear: Shear coefficient drawn from [-shear, shear].
-        probability: Share of the images that are mapped; the rest stay as they are.
-    """
-
-    degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 10.0
-    translate: Share = 0.1
-    scale: Share = 0.15
-    shear: Share = 0.2
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
 
 
 class BudgetConfig(Record):
