@@ -59,6 +59,9 @@ class DataConfig(Record):
         image_size: Side of the decoded square image, pixels.
         color: `grey` gives 1 channel, `rgb` gives 3.
         max_corrupt_share: Share of files that may be unreadable before the set is refused.
+        storage: Whether trials hold the images in memory or map them from the cache; `auto` maps
+            what would take more than a quarter of the free memory. The batches are the same, so
+            it is no part of the recipe's digest.
         small_classes: What to do with a class of fewer than 2 images.
     """
 
@@ -69,6 +72,7 @@ class DataConfig(Record):
     split: SplitConfig = SplitConfig()
     max_corrupt_share: Share = 0.01
     small_classes: Literal["drop", "refuse"] = "drop"
+    storage: Literal["auto", "memory", "mapped"] = "auto"
 
     @model_validator(mode="after")
     def _path_goes_with_name(self) -> Self:
@@ -335,10 +339,16 @@ class Recipe(Record):
     def digest(self) -> str:
         """Hash that names the recipe: 12 hexadecimal digits of the SHA-256 of its content.
 
-        Where the data lie (`data.path`) is left out: the same recipe on another machine keeps its
-        name, and the fingerprint of the data is recorded beside it.
+        Where the data lie (`data.path`, `data.storage`) is left out: the same recipe on another
+        machine keeps its name, and the fingerprint of the data is recorded beside it. So are
+        augmentations that were never touched: recipes older than them keep their names.
         """
-        content = self.to_dict()
-        del content["data"]["path"]
+        content, untouched = self.to_dict(), AugmentConfig().model_dump(mode="json")
+        content["augment"] = {
+            key: value
+            for key, value in content["augment"].items()
+            if not isinstance(value, dict) or value != untouched[key]
+        }
+        del content["data"]["path"], content["data"]["storage"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
