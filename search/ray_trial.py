@@ -10,12 +10,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final
 
+import ray
 from ray import tune
 
 from ..spaces import EvaluationConfig, Recipe
-from ..trainables import PreparedData, Trial, default_device, prepare
+from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
 from .folder import CHECKPOINT_FILE
-from .shipping import Shipment, receive
+from .shipping import Mapped, receive
 
 NUMBER: Final = "number"
 RECIPE: Final = "recipe"
@@ -32,11 +33,11 @@ TRACEBACK: Final = "traceback"
 class RayTrial(tune.Trainable):
     """Runs one recipe after another; see `Trial` for what a trial does."""
 
-    _datasets: Mapping[str, Shipment]
+    _datasets: Mapping[str, "Mapped | ray.ObjectRef[TrialData]"]
     _prepared: dict[tuple[str, EvaluationConfig], PreparedData]
 
     def setup(  # type: ignore[override]  # `tune.with_parameters` adds the data
-        self, config: dict[str, Any], datasets: Mapping[str, Shipment]
+        self, config: dict[str, Any], datasets: Mapping[str, "Mapped | ray.ObjectRef[TrialData]"]
     ) -> None:
         """Take over the shared data, once an actor, and begin the first trial."""
         self._datasets = datasets

@@ -6,13 +6,13 @@ the object store (which spills to disk) into a file of that machine's cache, onc
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from ..trainables import ImageSet, TrialData
+from ..trainables import ImageSet, Preprocessing, TrialData
 from ..trainables.data import ArrayFile, default_cache_dir, receive_side
 
 CHUNK_BYTES = 128 * 2**20
@@ -44,47 +44,62 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """A data set on its way to the trials.
+class Mapped:
+    """A mapped data set; see `TrialData` for the other names."""
 
-    Attributes:
-        whole: What `receive` gives where it can be had: all of it, or with the path of the images.
-        sides: Train and validation images, where they are mapped.
-    """
+    train: Side
+    validation: Side
+    fingerprint: str
+    split_digest: str
+    notes: tuple[str, ...]
+    preprocessing: Preprocessing
 
-    whole: "ray.ObjectRef[TrialData]"
-    sides: tuple[Side, Side] | None
 
-
-def ship(data: TrialData, *, is_one_machine: bool) -> Shipment:
+def ship(data: TrialData, *, is_one_machine: bool) -> "Mapped | ray.ObjectRef[TrialData]":
     """Hand a data set to Ray.
 
     Args:
         data: In memory or mapped.
         is_one_machine: Whether all trials run on this machine.
     """
-    prefix = f"{data.fingerprint[:16]}-{data.split_digest[:16]}"
-    train = _side(f"{prefix}-train", data.train, is_one_machine=is_one_machine)
-    validation = _side(f"{prefix}-validation", data.validation, is_one_machine=is_one_machine)
-    whole = ray.put(data)
+    sides = [
+        _side(
+            f"{data.fingerprint[:16]}-{data.split_digest[:16]}-{name}",
+            images,
+            is_one_machine=is_one_machine,
+        )
+        for name, images in (("train", data.train), ("validation", data.validation))
+    ]
+    train, validation = sides
     if train is None or validation is None:
-        return Shipment(whole, None)
-    return Shipment(whole, (train, validation))
+        return ray.put(data)
+    return Mapped(
+        train=train,
+        validation=validation,
+        fingerprint=data.fingerprint,
+        split_digest=data.split_digest,
+        notes=data.notes,
+        preprocessing=data.preprocessing,
+    )
 
 
-def receive(shipment: Shipment) -> TrialData:
+def receive(shipment: "Mapped | ray.ObjectRef[TrialData]") -> TrialData:
     """The data set, its images shared with all trials of this machine.
 
     Raises:
-        FileNotFoundError: The files of a mapped set are gone and were sent to nobody.
+        FileNotFoundError: The files of a mapped set are gone, and its images were not sent.
         OSError: Images from another machine cannot be kept here.
     """
-    sides = shipment.sides
-    if sides is None or all(side.file.is_here() for side in sides):
-        return ray.get(shipment.whole)
-    train, validation = (_received(side) for side in sides)
-    # The description without the images, which are elsewhere.
-    return replace(ray.get(shipment.whole), train=train, validation=validation)
+    if not isinstance(shipment, Mapped):
+        return ray.get(shipment)
+    return TrialData(
+        train=_received(shipment.train),
+        validation=_received(shipment.validation),
+        fingerprint=shipment.fingerprint,
+        split_digest=shipment.split_digest,
+        notes=shipment.notes,
+        preprocessing=shipment.preprocessing,
+    )
 
 
 def _side(name: str, images: ImageSet, *, is_one_machine: bool) -> Side | None:
@@ -110,10 +125,8 @@ def _chunks(images: NDArray[np.uint8]) -> "Iterator[ray.ObjectRef[NDArray[np.uin
 
 
 def _received(side: Side) -> ImageSet:
-    if side.file.is_here():
-        images = side.file.open()
-    elif not side.chunks:
-        images = side.file.open()  # raises: says what to do
+    if side.file.is_here() or not side.chunks:
+        images = side.file.open()  # where it is not here: the error says what to do
     else:
         chunks = (ray.get(chunk) for chunk in side.chunks)
         images = receive_side(side.name, default_cache_dir(), side.shape, chunks)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ...spaces import DataConfig
 from .array_file import Allocate, in_memory, rows_at_once
@@ -144,6 +144,8 @@ class FolderSource:
                         with Image.open(BytesIO(read(self._pictures[index]))) as picture:
                             images[index] = preprocessing.apply(picture)
                         found.append(None)
+                    except UnidentifiedImageError:  # whose text names an object in memory
+                        found.append("cannot identify image file")
                     except _DAMAGED as error:
                         found.append(" ".join(str(error).split()) or type(error).__name__)
                 return found
