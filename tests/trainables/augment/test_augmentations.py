@@ -2,6 +2,7 @@
 
 import colorsys
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,12 @@ def test_every_augmentation_has_a_case_and_a_place_in_the_order() -> None:
     assert all(is_on(config, name) for name, config in ALWAYS.items())
     on = [name for name in AUGMENTATIONS if is_on(AugmentConfig(), name)]
     assert on == ["affine"]
+
+
+def test_the_table_of_the_docs_names_every_augmentation_in_order() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert [name for name in rows if name in AUGMENTATIONS] == list(AUGMENTATIONS)
 
 
 # Sums of the images that `augment` gave before there was anything but the affine map.
