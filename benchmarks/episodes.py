@@ -5,7 +5,8 @@ Both draw the episodes, score each by the nearest class mean and give the mean a
 a `DataLoader` with its collate function, its `PrototypicalNetworks` on a `FeaturesDataset`. Its
 sampler hands `data_source` to PyTorch's `Sampler`, which takes it no more: that call is patched
 here, and nothing else. It is run on fewer episodes and scaled, since it takes
-minutes; each of its episodes costs the same.
+minutes; each of its episodes costs the same. It gets one thread, with which it is fastest: its
+operations are too small to share.
 
     pip install easyfsl
     python benchmarks/episodes.py [--json] [--episodes 10000] [--threads 2] [--turns 5]
@@ -69,6 +70,7 @@ def score_with_easyfsl(data: ImageSet, embeddings: Tensor, config: EvaluationCon
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn)
     model = PrototypicalNetworks().eval()
     scores = []
+    torch.set_num_threads(1)
     with torch.no_grad():
         for support, support_labels, query, query_labels, _ in loader:
             model.process_support_set(support, support_labels)
@@ -111,6 +113,7 @@ def main() -> None:
     for _ in range(arguments.turns):  # in turns, so that both see the same machine
         our_seconds, our_score = seconds(lambda: score_with_tripletune(data, embeddings, config))
         their_seconds, their_score = seconds(lambda: score_with_easyfsl(data, embeddings, few))
+        torch.set_num_threads(arguments.threads)
         ours.append(our_seconds)
         theirs.append(their_seconds * scale)
     ratio = statistics.median(their / our for our, their in zip(ours, theirs, strict=True))

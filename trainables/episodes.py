@@ -5,6 +5,8 @@ D embedding, I images.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,10 @@ from .data import ImageSet
 CHUNK_VALUES = 4_000_000
 """Floats of support, queries and distances held at once while scoring, 16 MB; an episode that
 needs more is scored alone. Smaller is no faster, and much larger leaves the processor's cache."""
+
+FEW_ROWS = 2_000_000
+"""Embeddings gathered by a whole list, up to which one thread scores it: the chunks are so short
+that threads which wait for each other on a busy machine cost ten times what they save."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,15 @@ def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
         embeddings = (embeddings - embeddings[:1]).float()
     support = torch.from_numpy(episodes.support).to(embeddings.device)
     query = torch.from_numpy(episodes.query).to(embeddings.device)
+    if embeddings.device.type == "cpu" and support.numel() + query.numel() <= FEW_ROWS:
+        with _one_thread():
+            return _scores(embeddings, support, query, origin)
+    return _scores(embeddings, support, query, origin)
+
+
+def _scores(
+    embeddings: Tensor, support: Tensor, query: Tensor, origin: Tensor | None
+) -> np.ndarray:
     num_episodes, way, num_queries = query.shape
     values = way * ((support.shape[2] + num_queries) * embeddings.shape[1] + num_queries * way)
     scores = []
@@ -125,6 +140,16 @@ def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
         num_nearest = is_nearest.sum(2).view(-1, way, num_queries).mT  # (e, Q, N)
         scores.append((is_right.double() / num_nearest).mean((1, 2)))
     return torch.cat(scores).cpu().numpy()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _take(embeddings: Tensor, index: Tensor, origin: Tensor | None) -> Tensor:
