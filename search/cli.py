@@ -234,6 +234,7 @@ def train(
 
     Example: tripletune train runs/STUDY/best/recipe.yaml --to model
     """
+    from .progress import decoding_progress
     from .train import train_recipe
 
     def say(line: str) -> None:
@@ -243,7 +244,8 @@ def train(
     if data is not None:
         values = {key.removeprefix("data."): value for key, value in _data_values(data).items()}
         loaded = loaded.model_copy(update={"data": loaded.data.model_copy(update=values)})
-    report = train_recipe(loaded, say, to)
+    with decoding_progress(Console(stderr=as_json)) as progress:
+        report = train_recipe(loaded, say, to, progress)
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
 

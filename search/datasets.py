@@ -14,6 +14,7 @@ from ..trainables import (
     load_trial_data,
     prepare,
 )
+from ..trainables.data import Progress, unseen
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,22 @@ class StudyData:
     baselines: Mapping[str, Mapping[str, Any]]
 
 
-def load_study_data(space: Space, say: Callable[[str], None]) -> StudyData:
+def load_study_data(
+    space: Space, say: Callable[[str], None], progress: Progress = unseen
+) -> StudyData:
     """Load the data of a space, and score the baselines on its episodes.
 
     Args:
         space: Its data sections, its (fixed) evaluation.
         say: Told once what was skipped or decided while loading.
+        progress: Told how far the decoding is, where there is any.
 
     Raises:
         ValueError: If the data cannot be used, or cannot hold the episodes.
     """
-    datasets = {config.key: load_trial_data(config) for config in space.data_configs()}
+    datasets = {
+        config.key: load_trial_data(config, progress=progress) for config in space.data_configs()
+    }
     for note in dict.fromkeys(note for data in datasets.values() for note in data.notes):
         say(note)
     _require_enough_classes(space, next(iter(datasets.values())))

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..trainables.report import Report
 from . import labels
+from .progress import decoding_progress
 from .records import TrialRecord
 
 LINE_COLUMNS = 100
@@ -50,6 +51,12 @@ class LiveTable:
     def silent(cls) -> "LiveTable":
         """One that shows nothing, for searches started from Python."""
         return cls(Console(quiet=True))
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """A function that shows how many images of how many are done, before the table opens."""
+        with decoding_progress(self._console, what) as show:
+            yield show
 
     def open(
         self,

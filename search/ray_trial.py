@@ -16,6 +16,7 @@ from ray import tune
 from ..spaces import EvaluationConfig, Recipe
 from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
 from .folder import CHECKPOINT_FILE
+from .shipping import Mapped, receive
 
 NUMBER: Final = "number"
 RECIPE: Final = "recipe"
@@ -32,11 +33,11 @@ TRACEBACK: Final = "traceback"
 class RayTrial(tune.Trainable):
     """Runs one recipe after another; see `Trial` for what a trial does."""
 
-    _datasets: Mapping[str, "ray.ObjectRef[TrialData]"]
+    _datasets: Mapping[str, "Mapped | ray.ObjectRef[TrialData]"]
     _prepared: dict[tuple[str, EvaluationConfig], PreparedData]
 
     def setup(  # type: ignore[override]  # `tune.with_parameters` adds the data
-        self, config: dict[str, Any], datasets: Mapping[str, "ray.ObjectRef[TrialData]"]
+        self, config: dict[str, Any], datasets: Mapping[str, "Mapped | ray.ObjectRef[TrialData]"]
     ) -> None:
         """Take over the shared data, once an actor, and begin the first trial."""
         self._datasets = datasets
@@ -110,7 +111,7 @@ class RayTrial(tune.Trainable):
     def _data_of(self, recipe: Recipe) -> PreparedData:
         key = (recipe.data.key, recipe.evaluation)
         if key not in self._prepared:
-            data = ray.get(self._datasets[key[0]])
+            data = receive(self._datasets[key[0]])
             device = default_device(is_gpu_allowed=self._config[USES_GPU])
             self._prepared[key] = prepare(data, recipe.evaluation, device)
         return self._prepared[key]

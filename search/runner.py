@@ -81,7 +81,8 @@ def run_search(
     space = _with_absolute_path(space)
     # Before anything is written: data that cannot be used leave no study behind.
     live.message(f"loading the data of {space.name}")
-    data = load_study_data(space, live.message)
+    with live.progress("decoding") as progress:
+        data = load_study_data(space, live.message, progress)
     settings = StudySettings(
         space=space.text,
         options=options.to_dict(),
@@ -121,7 +122,8 @@ def resume(
     live = live or LiveTable.silent()
     with study.folder.claimed():
         live.message(f"loading the data of {study.name}")
-        data = load_study_data(study.space, live.message)
+        with live.progress("decoding") as progress:
+            data = load_study_data(study.space, live.message, progress)
         problems = changes(study.settings.data, data)
         if data.episodes != study.settings.episodes:
             problems.append(f"episodes were {study.settings.episodes}, are {data.episodes}")
@@ -235,10 +237,15 @@ def _tune(
     from .ray_trial import NUMBER, RayTrial
     from .schedulers import build_scheduler
     from .searcher import StudyRecorder, StudySearcher
+    from .shipping import ship
 
     budget = space.build(lambda _, distribution: distribution.middle).budget
     trainable = tune.with_parameters(
-        RayTrial, datasets={key: ray.put(value) for key, value in data.datasets.items()}
+        RayTrial,
+        datasets={
+            key: ship(value, is_one_machine=options.address is None)
+            for key, value in data.datasets.items()
+        },
     )
     resources = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
     start = len(list(study.folder.tune.glob("start-*")))

@@ -5,12 +5,15 @@ from pathlib import Path
 
 from ..spaces import Recipe
 from ..trainables import Report, Trial, default_device, export_state, load_trial_data, prepare
+from ..trainables.data import Progress, unseen
 from .datasets import describe_data, score_baselines
 from .scores import selection_scores
 from .study import versions
 
 
-def train_recipe(recipe: Recipe, say: Callable[[str], None], to: Path | None) -> Report:
+def train_recipe(
+    recipe: Recipe, say: Callable[[str], None], to: Path | None, progress: Progress = unseen
+) -> Report:
     """Train a recipe from scratch to the end of its budget.
 
     On one machine, with the precision and threads that the recipe names, the reports equal those
@@ -20,6 +23,7 @@ def train_recipe(recipe: Recipe, say: Callable[[str], None], to: Path | None) ->
         recipe: What to train.
         say: Told each report as a line.
         to: Folder to export to; None exports nothing.
+        progress: Told how far the decoding is, where there is any.
 
     Returns:
         The last report.
@@ -28,7 +32,7 @@ def train_recipe(recipe: Recipe, say: Callable[[str], None], to: Path | None) ->
         ValueError: If the data cannot be used or do not fit the recipe.
         FloatingPointError: If training diverges.
     """
-    data = load_trial_data(recipe.data)
+    data = load_trial_data(recipe.data, progress=progress)
     for note in data.notes:
         say(note)
     prepared = prepare(data, recipe.evaluation, default_device())

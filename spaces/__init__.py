@@ -1,5 +1,16 @@
 """What may be tried: the recipe of one trial, and the space of recipes that a search samples."""
 
+from .augment import (
+    AugmentConfig,
+    BlurConfig,
+    ColorJitterConfig,
+    CropConfig,
+    DropoutConfig,
+    ElasticConfig,
+    ErasingConfig,
+    FlipConfig,
+    GreyConfig,
+)
 from .compatibility import LOSSES, MINERS, RECORDS, numbers_of
 from .distributions import Choice, Distribution, Int, LogUniform, Uniform
 from .encoder_tables import render_encoders, render_encoders_page
@@ -58,7 +69,6 @@ from .losses import (
 from .miners import MinerConfig, MinerName
 from .objective import MemoryConfig, ObjectiveConfig, ScheduleConfig, VarianceConfig
 from .recipe import (
-    AugmentConfig,
     BatchConfig,
     BudgetConfig,
     ComputeConfig,
@@ -89,21 +99,29 @@ __all__ = [
     "ArcFace",
     "AugmentConfig",
     "BatchConfig",
+    "BlurConfig",
     "BudgetConfig",
     "Choice",
     "Choose",
     "Circle",
+    "ColorJitterConfig",
     "ComputeConfig",
     "Contrastive",
     "Conv1d",
     "Conv4",
     "CosFace",
+    "CropConfig",
     "DataConfig",
     "Distance",
     "Distribution",
+    "DropoutConfig",
+    "ElasticConfig",
     "EncoderConfig",
     "EncoderFacts",
+    "ErasingConfig",
     "EvaluationConfig",
+    "FlipConfig",
+    "GreyConfig",
     "HeadConfig",
     "HybridDilated",
     "InfoNCE",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from .augment import AugmentConfig
 from .encoders import Conv4, EncoderConfig, is_frozen, minimum_size
 from .losses import Prototypical
 from .objective import ObjectiveConfig
@@ -62,6 +63,9 @@ class DataConfig(Record):
         image_size: Side of the decoded square image, pixels.
         color: `grey` gives 1 channel, `rgb` gives 3.
         max_corrupt_share: Share of files that may be unreadable before the set is refused.
+        storage: Whether trials hold the images in memory or map them from the cache; `auto` maps
+            what would take more than a quarter of the free memory. The batches are the same, so
+            it is no part of the recipe's digest.
         small_classes: What to do with a class of fewer than 2 images.
     """
 
@@ -72,6 +76,7 @@ class DataConfig(Record):
     split: SplitConfig = SplitConfig()
     max_corrupt_share: Share = 0.01
     small_classes: Literal["drop", "refuse"] = "drop"
+    storage: Literal["auto", "memory", "mapped"] = "auto"
 
     @model_validator(mode="after")
     def _path_goes_with_name(self) -> Self:
@@ -159,24 +164,6 @@ class OptimizerConfig(Record):
     objective_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
     backbone_rate: Annotated[float, Field(gt=0.0, le=1e4)] = 1.0
     average_decay: Share = 0.0
-
-
-class AugmentConfig(Record):
-    """A random affine map of every training image, about its centre.
-
-    Attributes:
-        degrees: Rotation drawn from [-degrees, degrees].
-        translate: Shift of each axis drawn from [-translate, translate], as a share of the side.
-        scale: Zoom of each axis drawn from [1 - scale, 1 + scale].
-        shear: Shear coefficient drawn from [-shear, shear].
-        probability: Share of the images that are mapped; the rest stay as they are.
-    """
-
-    degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 10.0
-    translate: Share = 0.1
-    scale: Share = 0.15
-    shear: Share = 0.2
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
 
 
 class BudgetConfig(Record):
@@ -362,11 +349,17 @@ class Recipe(Record):
     def digest(self) -> str:
         """Hash that names the recipe: 12 hexadecimal digits of the SHA-256 of its content.
 
-        Where the data lie (`data.path`) is left out: the same recipe on another machine keeps its
-        name, and the fingerprint of the data is recorded beside it.
+        Where the data lie (`data.path`, `data.storage`) is left out: the same recipe on another
+        machine keeps its name, and the fingerprint of the data is recorded beside it. So are
+        augmentations that were never touched: recipes older than them keep their names.
         """
-        content = self.to_dict()
-        del content["data"]["path"]
+        content, untouched = self.to_dict(), AugmentConfig().model_dump(mode="json")
+        content["augment"] = {
+            key: value
+            for key, value in content["augment"].items()
+            if not isinstance(value, dict) or value != untouched[key]
+        }
+        del content["data"]["path"], content["data"]["storage"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

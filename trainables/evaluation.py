@@ -49,14 +49,18 @@ def embed(encoder: nn.Module, images: Tensor, *, unit_norm: bool) -> Tensor:
 
     Args:
         encoder: Left in evaluation mode.
-        images: uint8, shape (I, C, S, S), on the encoder's device.
+        images: uint8, shape (I, C, S, S); they may be mapped from a file, and are then read a
+            batch at a time.
         unit_norm: Whether to scale each embedding to norm 1.
 
     Returns:
         Shape (I, D).
     """
     encoder.eval()
-    raw = torch.cat([encoder(part.float().div_(255.0)) for part in images.split(EMBED_BATCH)])
+    device = next(encoder.parameters()).device
+    raw = torch.cat(
+        [encoder(part.to(device).float().div_(255.0)) for part in images.split(EMBED_BATCH)]
+    )
     return normalize(raw, dim=1) if unit_norm else raw
 
 
@@ -66,5 +70,5 @@ def baselines(prepared: PreparedData) -> dict[str, Score]:
     `pixel_1nn` is the nearest neighbour in raw pixels: an encoder that does not beat it by far has
     learned nothing.
     """
-    pixels = prepared.validation_images.flatten(1).float().div_(255.0)  # (I, C * S * S)
+    pixels = prepared.validation_images.flatten(1)  # (I, C * S * S)
     return {"pixel_1nn": mean_with_interval(score_episodes(pixels, prepared.episodes))}

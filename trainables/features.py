@@ -70,10 +70,13 @@ def compute_features(encoder: Encoder, images: Tensor) -> Tensor:
 
     Args:
         encoder: Left in evaluation mode.
-        images: uint8, shape (I, C, S, S), on the encoder's device.
+        images: uint8, shape (I, C, S, S), on any device.
     """
     encoder.eval()
-    return torch.cat([encoder.features(part.float().div_(255.0)) for part in images.split(BATCH)])
+    device = encoder.mean.device
+    return torch.cat(
+        [encoder.features(part.to(device).float().div_(255.0)) for part in images.split(BATCH)]
+    )
 
 
 @torch.inference_mode()

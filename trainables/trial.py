@@ -25,6 +25,7 @@ from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
 from .precision import Precision, autocast, fastest_precision
 from .prepared import PreparedData
+from .reader import BatchReader
 from .report import Report
 from .sampler import Batch, BatchSampler
 from .whole_file import whole_file
@@ -77,6 +78,14 @@ class Trial:
             seed=recipe.seed,
         ).to(self._device)
         self._bank = self._empty_bank(recipe.objective)
+        # What a bank chooses is known only when its step has come: nothing to read ahead. A frozen
+        # backbone has read every image already.
+        self._reader = (
+            None
+            if prepared.is_whole or self._bank is not None or self._features is not None
+            else BatchReader(prepared.train_images, self._sampler, recipe.batch.size, self._device)
+        )
+        self._images = prepared.train_images[:0]  # of the step, where they are read ahead
         self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
         self._precision = self._chosen_precision(recipe)
         self._recipe = recipe.model_copy(
@@ -264,10 +273,7 @@ class Trial:
                 embeddings = self._encoder.embed_features(features)
         else:
             images = augment(
-                self._prepared.train_images[indices],
-                self._recipe.augment,
-                quarter_turns,
-                self._generator,
+                self._images_of(indices), self._recipe.augment, quarter_turns, self._generator
             )
             with autocast(self._precision, self._device):
                 embeddings = self._encoder(images)
@@ -287,7 +293,11 @@ class Trial:
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Image indices, quarter turns and labels of the step's batch."""
-        drawn = self._on_device(self._sampler.draw(self._step))
+        if self._reader is None:
+            batch = self._sampler.draw(self._step)
+        else:
+            batch, self._images = self._reader.take(self._step)
+        drawn = self._on_device(batch)
         if self._bank is None:
             return drawn
         if self._step % self._recipe.objective.miner.refresh == 0:
@@ -304,6 +314,15 @@ class Trial:
         positives, negatives = self._bank.choose(anchors, uniform, self._objective.setting.margin)
         chosen = torch.cat([anchors, positives, negatives])  # (3A,)
         return chosen, torch.zeros_like(chosen), self._train_labels[chosen]
+
+    def _images_of(self, indices: Tensor) -> Tensor:
+        """The training images at the indices, uint8 on the device."""
+        if self._reader is not None:
+            return self._images
+        images = self._prepared.train_images
+        if self._prepared.is_whole:
+            return images[indices]
+        return images.index_select(0, indices.to(images.device)).to(self._device)
 
     def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Image indices, quarter turns and labels of a batch, moved in one copy."""

@@ -6,6 +6,7 @@ import torch
 from toy import image_set
 
 from tripletune.spaces import EvaluationConfig
+from tripletune.trainables import episodes
 from tripletune.trainables.episodes import Episodes, draw_episodes, score_episodes
 
 CONFIG = EvaluationConfig(way=5, shot=1, queries=2, episodes=200)
@@ -100,3 +101,49 @@ def test_the_score_equals_a_plain_loop() -> None:
                 right += int(distances.argmin() == own)
         expected.append(right / query.size)
     np.testing.assert_allclose(score_episodes(embeddings, episodes), expected)
+
+
+@pytest.mark.parametrize("shot", [1, 3])
+def test_the_score_does_not_depend_on_how_much_is_held_at_once(
+    shot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = image_set()
+    config = CONFIG.model_copy(update={"shot": shot, "queries": 2, "episodes": 101})
+    drawn = draw_episodes(data, config)
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.randn(data.num_classes, 7, generator=generator)
+    noise = torch.randn(len(data), 7, generator=generator)
+    embeddings = centres[torch.from_numpy(data.labels)] + noise
+    expected = score_episodes(embeddings, drawn)
+    assert 0.3 < expected.mean() < 0.95
+    for values in (1, 1000, 10_000):
+        monkeypatch.setattr(episodes, "CHUNK_VALUES", values)
+        np.testing.assert_array_equal(score_episodes(embeddings, drawn), expected)
+
+
+def test_scoring_holds_no_more_numbers_than_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = image_set()
+    largest = 0
+    take = episodes._take
+
+    def watched(rows: torch.Tensor, index: torch.Tensor, origin: None) -> torch.Tensor:
+        nonlocal largest
+        taken = take(rows, index, origin)
+        largest = max(largest, taken.numel())
+        return taken
+
+    monkeypatch.setattr(episodes, "_take", watched)
+    monkeypatch.setattr(episodes, "CHUNK_VALUES", 5000)
+    score_episodes(torch.randn(len(data), 64), draw_episodes(data, CONFIG))
+    assert 0 < largest <= 5000
+
+
+def test_pixels_score_as_their_floats_do_and_the_threads_are_given_back() -> None:
+    data = image_set()
+    drawn = draw_episodes(data, CONFIG)
+    pixels = torch.from_numpy(data.images).flatten(1)
+    before = torch.get_num_threads()
+    floats = score_episodes(pixels.float() / 255, drawn)
+    np.testing.assert_array_equal(score_episodes(pixels, drawn), floats)
+    assert torch.get_num_threads() == before
+    assert 0.2 < floats.mean() < 1.0

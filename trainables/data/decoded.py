@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .array_file import Allocate, in_memory, rows_at_once
 from .image_set import ImageSet
 from .preprocessing import Preprocessing
 
@@ -24,6 +26,14 @@ class DecodedSet:
     notes: tuple[str, ...]
 
 
+Progress = Callable[[int, int], None]
+"""Told how many images of how many are decoded, from the thread that asked for them."""
+
+
+def unseen(done: int, total: int) -> None:
+    """Shows no progress."""
+
+
 class Source(Protocol):
     """A data set that was found but is not decoded yet."""
 
@@ -31,8 +41,13 @@ class Source(Protocol):
     def key(self) -> str:
         """Names the state of the files, without reading their content."""
 
-    def decode(self) -> DecodedSet:
-        """Read every image."""
+    def decode(self, allocate: Allocate = in_memory, progress: Progress = unseen) -> DecodedSet:
+        """Read every image.
+
+        Args:
+            allocate: Where the images may go; a source that makes them otherwise ignores it.
+            progress: Told how far it is.
+        """
 
 
 def fingerprint(image_set: ImageSet) -> str:
@@ -41,6 +56,7 @@ def fingerprint(image_set: ImageSet) -> str:
     digest = hashlib.sha256(json.dumps(names).encode())
     for array in (image_set.labels, image_set.group_of_class):
         digest.update(array.astype("<i8").tobytes())
-    for image in image_set.images:  # one at a time: the images may be mapped from a file
-        digest.update(image.tobytes())
+    step = rows_at_once(image_set.images)  # a part at a time: they may be mapped from a file
+    for start in range(0, len(image_set), step):
+        digest.update(image_set.images[start : start + step].tobytes())
     return digest.hexdigest()

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ...spaces import DataConfig
-from .decoded import DecodedSet
+from .array_file import Allocate, in_memory, rows_at_once
+from .decoded import DecodedSet, Progress, unseen
 from .image_set import DataError, ImageSet
 from .preprocessing import Preprocessing, has_bright_border, invert
 from .tree import FileEntry, list_tree
@@ -57,6 +58,7 @@ _DAMAGED = (
 )
 _PURPOSES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _NUM_NAMED = 3
+_PICTURES_AT_ONCE = 32  # of a thread: fewer cost more in handing over than they balance
 
 
 class FolderSource:
@@ -84,8 +86,14 @@ class FolderSource:
             digest.update("\0".join((*entry.parts, entry.stamp, "")).encode())
         return f"folder {digest.hexdigest()}"
 
-    def decode(self) -> DecodedSet:
+    def decode(self, allocate: Allocate = in_memory, progress: Progress = unseen) -> DecodedSet:
         """Read every picture, with a thread for each processor.
+
+        The result does not depend on their number: each picture has its place in the array.
+
+        Args:
+            allocate: Gives the array; it is worked on in place, and its beginning is returned.
+            progress: Told after each batch of pictures.
 
         Raises:
             DataError: More pictures are damaged than `max_corrupt_share` allows, a class has too
@@ -93,22 +101,24 @@ class FolderSource:
         """
         config = self._config
         plain = Preprocessing(config.image_size, config.color, invert=False)
-        images, faults = self._read(plain)
+        side, channels = plain.image_size, plain.channels
+        images = allocate((len(self._pictures), channels, side, side))
+        faults = self._read(plain, images, progress)
         notes = [*_ignored_note(self._ignored), *self._faults_note(faults)]
         sound = np.array([fault is None for fault in faults])
         pictures = [
             entry for entry, fault in zip(self._pictures, faults, strict=True) if not fault
         ]
-        if not sound.all():
-            images = images[sound]
+        images = _keep(images, sound)
         kept, small_notes = self._large_enough(pictures)
         notes += small_notes
-        if not kept.all():
-            images = images[kept]
-            pictures = [entry for entry, is_kept in zip(pictures, kept, strict=True) if is_kept]
+        images = _keep(images, kept)
+        pictures = [entry for entry, is_kept in zip(pictures, kept, strict=True) if is_kept]
         is_inverted = config.color == "grey" and has_bright_border(images)
         if is_inverted:
-            images = invert(images)
+            step = rows_at_once(images)
+            for start in range(0, len(images), step):
+                images[start : start + step] = invert(images[start : start + step])
             notes.append("values are inverted: the pictures are dark on a bright background")
         return DecodedSet(
             _label(images, pictures),
@@ -116,26 +126,39 @@ class FolderSource:
             tuple(notes),
         )
 
-    def _read(self, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], list[str | None]]:
-        """Every picture's pixels, and for each what is wrong with it."""
-        side = preprocessing.image_size
-        images = np.zeros((len(self._pictures), preprocessing.channels, side, side), np.uint8)
+    def _read(
+        self, preprocessing: Preprocessing, images: NDArray[np.uint8], progress: Progress
+    ) -> list[str | None]:
+        """Every picture's pixels, put in their places, and for each what is wrong with it."""
+        total = len(self._pictures)
+        faults: list[str | None] = []
         with self._tree.reader() as read, warnings.catch_warnings():
             # Of odd metadata; a picture too large to be one becomes a fault.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
 
-            def decode(index: int) -> str | None:
-                try:
-                    with Image.open(BytesIO(read(self._pictures[index]))) as picture:
-                        images[index] = preprocessing.apply(picture)
-                except _DAMAGED as error:
-                    return " ".join(str(error).split()) or type(error).__name__
-                return None
+            def decode(first: int) -> list[str | None]:
+                found: list[str | None] = []
+                for index in range(first, min(first + _PICTURES_AT_ONCE, total)):
+                    try:
+                        with Image.open(BytesIO(read(self._pictures[index]))) as picture:
+                            images[index] = preprocessing.apply(picture)
+                        found.append(None)
+                    except UnidentifiedImageError:  # whose text names an object in memory
+                        found.append("cannot identify image file")
+                    except _DAMAGED as error:
+                        found.append(" ".join(str(error).split()) or type(error).__name__)
+                return found
 
-            with ThreadPoolExecutor(_num_processors()) as pool:
-                faults = list(pool.map(decode, range(len(self._pictures))))
-        return images, faults
+            with ThreadPoolExecutor(num_processors()) as pool:
+                try:
+                    for found in pool.map(decode, range(0, total, _PICTURES_AT_ONCE)):
+                        faults += found
+                        progress(len(faults), total)
+                except BaseException:  # Ctrl-C does not wait for the pictures that are left
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        return faults
 
     def _faults_note(self, faults: Sequence[str | None]) -> list[str]:
         damaged = [
@@ -234,6 +257,18 @@ def _refuse_purposes(entries: Iterable[FileEntry], path: Path) -> None:
         )
 
 
+def _keep(images: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The kept images, moved to the beginning of the array where they are."""
+    if kept.all():
+        return images
+    rows = np.flatnonzero(kept)  # rows[i] >= i, so that nothing is overwritten before it is read
+    step = rows_at_once(images)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        images[start : start + len(part)] = images[part]
+    return images[: len(rows)]
+
+
 def _label(images: NDArray[np.uint8], pictures: Sequence[FileEntry]) -> ImageSet:
     """The images with the labels that their folders give them."""
     runs = [(name, len(list(run))) for name, run in groupby(pictures, key=_class_name)]
@@ -274,7 +309,8 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NUM_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _num_processors() -> int:
+def num_processors() -> int:
+    """Processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows

@@ -18,7 +18,8 @@ from PIL import Image, ImageFilter, ImageFont
 
 from ...spaces import DataConfig
 from .alphabets import ALPHABETS
-from .decoded import DecodedSet
+from .array_file import Allocate, in_memory
+from .decoded import DecodedSet, Progress, unseen
 from .image_set import DataError, ImageSet
 from .preprocessing import Preprocessing
 
@@ -86,14 +87,18 @@ class GlyphSource:
         """Names the version of the drawings."""
         return f"glyphs {VERSION}"
 
-    def decode(self) -> DecodedSet:
+    def decode(self, allocate: Allocate = in_memory, progress: Progress = unseen) -> DecodedSet:
         """Draw every character by every hand."""
         size = self._config.image_size
         preprocessing = Preprocessing(size, self._config.color, invert=True)
         scripts = distinct_characters()
         hands = make_hands()
         characters = [(g, char) for g, script in enumerate(scripts) for char in scripts[script]]
-        images = np.concatenate([draw(character, hands, size) for _, character in characters])
+        drawn = []
+        for _, character in characters:
+            drawn.append(draw(character, hands, size))
+            progress(len(drawn) * NUM_HANDS, len(characters) * NUM_HANDS)
+        images = np.concatenate(drawn)
         names = tuple(scripts)
         return DecodedSet(
             ImageSet(

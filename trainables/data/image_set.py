@@ -5,9 +5,12 @@ Legend: N images, C channels, H height, W width.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .array_file import Allocate, ArrayFile, in_memory
 
 
 class DataError(ValueError):
@@ -104,11 +107,28 @@ class ImageSet:
         """(num_classes,) int64: images of each class."""
         return np.diff(self.class_starts)
 
-    def subset(self, classes: Collection[str]) -> "ImageSet":
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: images that are mapped from a file go by its path."""
+        file = ArrayFile.of(self.images)
+        return dict(vars(self)) if file is None else {**vars(self), "images": file}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what `__getstate__` gave.
+
+        Raises:
+            FileNotFoundError: The file that the images are mapped from is not on this machine.
+        """
+        images = state["images"]
+        if isinstance(images, ArrayFile):
+            state = {**state, "images": images.open()}
+        vars(self).update(state)
+
+    def subset(self, classes: Collection[str], allocate: Allocate = in_memory) -> "ImageSet":
         """A copy that holds some classes only, in the order they have here, with new labels.
 
         Args:
             classes: Names of the classes to keep, at least one.
+            allocate: Gives the array that the images are copied to.
 
         Returns:
             Their images, and the groups that still have a class.
@@ -116,20 +136,39 @@ class ImageSet:
         Raises:
             ValueError: `classes` is empty, or names one that is not here.
         """
+        kept = self._numbers_of(classes)
+        starts, counts = self.class_starts, self.class_counts
+        _, channels, height, width = self.images.shape
+        images = allocate((int(counts[kept].sum()), channels, height, width))
+        place = 0
+        for number in kept:
+            images[place : place + counts[number]] = self.images[
+                starts[number] : starts[number + 1]
+            ]
+            place += int(counts[number])
+        return self.relabelled(classes, images)
+
+    def relabelled(self, classes: Collection[str], images: NDArray[np.uint8]) -> "ImageSet":
+        """What `subset` gives, with images that were copied before.
+
+        Raises:
+            ValueError: `images` are not as many as the classes have, or as for `subset`.
+        """
+        kept = self._numbers_of(classes)
+        kept_groups, group_of_class = np.unique(self.group_of_class[kept], return_inverse=True)
+        return ImageSet(
+            images=images,
+            labels=np.repeat(np.arange(len(kept), dtype=np.int64), self.class_counts[kept]),
+            classes=tuple(self.classes[c] for c in kept),
+            groups=tuple(self.groups[g] for g in kept_groups),
+            group_of_class=group_of_class.astype(np.int64),
+        )
+
+    def _numbers_of(self, classes: Collection[str]) -> list[int]:
         wanted = set(classes)
         unknown = sorted(wanted.difference(self.classes))
         if unknown:
             raise ValueError(f"classes must be among those of the set, got {unknown[0]!r}")
         if not wanted:
             raise ValueError("classes must name at least one class, got none")
-        kept = [index for index, name in enumerate(self.classes) if name in wanted]
-        starts = self.class_starts
-        images = np.concatenate([self.images[starts[c] : starts[c + 1]] for c in kept])
-        kept_groups, group_of_class = np.unique(self.group_of_class[kept], return_inverse=True)
-        return ImageSet(
-            images=np.ascontiguousarray(images),
-            labels=np.repeat(np.arange(len(kept), dtype=np.int64), self.class_counts[kept]),
-            classes=tuple(self.classes[c] for c in kept),
-            groups=tuple(self.groups[g] for g in kept_groups),
-            group_of_class=group_of_class.astype(np.int64),
-        )
+        return [index for index, name in enumerate(self.classes) if name in wanted]

@@ -7,14 +7,16 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from ...spaces import DataConfig
-from .cache import decode_with_cache
-from .decoded import Source
+from .cache import CachedSet, decode_with_cache
+from .decoded import Progress, Source, unseen
 from .folder import open_folder
 from .glyphs import GlyphSource
 from .image_set import ImageSet
 from .omniglot import open_omniglot
 from .preprocessing import Preprocessing
-from .splits import describe_split, split_classes
+from .sides import map_sides
+from .splits import Split, describe_split, split_classes
+from .storage import is_mapped
 
 DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "folder": open_folder,
@@ -46,29 +48,65 @@ class TrialData:
     preprocessing: Preprocessing
 
 
-def load_trial_data(config: DataConfig, cache_dir: Path | None = None) -> TrialData:
+def load_trial_data(
+    config: DataConfig, cache_dir: Path | None = None, progress: Progress = unseen
+) -> TrialData:
     """Decode a data set, or take it from the cache, and divide its classes.
 
     Args:
-        config: Which images, decoded and divided how.
+        config: Which images, decoded and divided how, kept where.
         cache_dir: Where decoded sets are kept; the user's cache folder by default.
+        progress: Told how far the decoding is, where there is any.
 
     Returns:
-        Copies of the train and validation images, the test images left behind.
+        Copies of the train and validation images, the test images left behind: in memory, or
+        mapped from files where they would take too much of it.
 
     Raises:
         DataError: The data cannot be used; the message says which rule failed and the fix.
     """
     source = DATASETS[config.name](config)
-    folder = user_cache_path("tripletune") / "decoded" if cache_dir is None else cache_dir
-    decoded, fingerprint = decode_with_cache(source, config, folder)
-    image_set = decoded.image_set
-    split = split_classes(image_set, config.split)
-    return TrialData(
-        train=image_set.subset(split.train),
-        validation=image_set.subset(split.validation),
-        fingerprint=fingerprint,
-        split_digest=split.digest,
-        notes=(*decoded.notes, *describe_split(split, image_set, config.split)),
-        preprocessing=decoded.preprocessing,
+    cached = decode_with_cache(
+        source,
+        config,
+        default_cache_dir() if cache_dir is None else cache_dir,
+        progress,
+        is_checked=lambda size: not is_mapped(config.storage, size),
     )
+    image_set = cached.decoded.image_set
+    split = split_classes(image_set, config.split)
+    train, validation, note = _sides(cached, split, config)
+    return TrialData(
+        train=train,
+        validation=validation,
+        fingerprint=cached.fingerprint,
+        split_digest=split.digest,
+        notes=(*cached.decoded.notes, *describe_split(split, image_set, config.split), *note),
+        preprocessing=cached.decoded.preprocessing,
+    )
+
+
+def default_cache_dir() -> Path:
+    """Where decoded sets are kept."""
+    return user_cache_path("tripletune") / "decoded"
+
+
+def _sides(
+    cached: CachedSet, split: Split, config: DataConfig
+) -> tuple[ImageSet, ImageSet, list[str]]:
+    """Train and validation images, and a note on where they are, if not in memory."""
+    image_set, notes = cached.decoded.image_set, []
+    num_seen = sum(
+        int(count)
+        for name, count in zip(image_set.classes, image_set.class_counts, strict=True)
+        if name in {*split.train, *split.validation}
+    )
+    size = num_seen * int(image_set.images[:1].nbytes)
+    if is_mapped(config.storage, size):
+        try:
+            train, validation = map_sides(cached, split)
+        except OSError as error:
+            notes.append(f"kept in memory, since the images cannot be mapped: {error}")
+        else:
+            return train, validation, [f"images are mapped from files ({size / 2**30:.1f} GiB)"]
+    return image_set.subset(split.train), image_set.subset(split.validation), notes

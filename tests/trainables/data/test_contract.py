@@ -64,7 +64,7 @@ def test_rgb_has_three_channels(config: DataConfig, shared_cache: Path) -> None:
 
 def test_omniglot_background_is_complete(omniglot_archive: Path, shared_cache: Path) -> None:
     config = DataConfig(name="omniglot", path=str(omniglot_archive), image_size=SIZE)
-    decoded, _ = decode_with_cache(DATASETS["omniglot"](config), config, shared_cache)
+    decoded = decode_with_cache(DATASETS["omniglot"](config), config, shared_cache).decoded
     images = decoded.image_set
     assert (images.num_classes, len(images.groups), len(images)) == (964, 30, 19280)
     assert set(images.class_counts.tolist()) == {20}
@@ -76,7 +76,7 @@ def test_omniglot_background_is_complete(omniglot_archive: Path, shared_cache: P
 
 def test_glyphs_are_complete(shared_cache: Path) -> None:
     config = DataConfig(name="glyphs", image_size=SIZE)
-    decoded, _ = decode_with_cache(DATASETS["glyphs"](config), config, shared_cache)
+    decoded = decode_with_cache(DATASETS["glyphs"](config), config, shared_cache).decoded
     images = decoded.image_set
     assert (images.num_classes, len(images.groups), len(images)) == (798, 22, 15960)
     assert len({image.tobytes() for image in images.images}) == len(images)

@@ -1,15 +1,14 @@
-"""A random affine map of a batch, on the device that holds it.
+"""A random affine map of every image: turn, shear, zoom, shift.
 
-B batch, C channels, S image side.
+B batch.
 """
 
 import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
 
-from ..spaces import AugmentConfig
+from ...spaces import AugmentConfig
 
 
 def random_affine(
@@ -38,26 +37,3 @@ def random_affine(
     first = torch.stack([cos * scale_x, (cos * shear - sin) * scale_y, shift[:, 0]], 1)
     second = torch.stack([sin * scale_x, (sin * shear + cos) * scale_y, shift[:, 1]], 1)
     return torch.stack([first, second], 1)
-
-
-def augment(
-    images: Tensor, config: AugmentConfig, quarter_turns: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Images under their own random affine map and quarter turns.
-
-    What comes in from outside is background (0) for one channel, and the nearest edge pixel for
-    colour, where no value is background.
-
-    Args:
-        images: uint8, shape (B, C, S, S).
-        config: Ranges of the maps.
-        quarter_turns: Shape (B,).
-        generator: On the device of the images.
-
-    Returns:
-        Float images in [0, 1], shape (B, C, S, S).
-    """
-    maps = random_affine(config, quarter_turns, generator)
-    grid = affine_grid(maps, list(images.shape), align_corners=False)  # (B, S, S, 2)
-    padding = "zeros" if images.shape[1] == 1 else "border"
-    return grid_sample(images.float().div_(255.0), grid, padding_mode=padding, align_corners=False)
