@@ -9,9 +9,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SMALL = 2**14
-"""Values up to which the recorded operations are quicker than a function of our own."""
-
 
 def log_sum_exp(values: Tensor, mask: Tensor, scale: float = 1.0) -> Tensor:
     """Log sum_j exp(scale * v_ij) over the masked j of each row.
@@ -27,9 +24,6 @@ def log_sum_exp(values: Tensor, mask: Tensor, scale: float = 1.0) -> Tensor:
         (B,). In a row without a masked value it is the lowest finite number, not -inf, and its
         gradient is to be kept out by the caller: -inf would turn it into NaN.
     """
-    if values.numel() <= SMALL:
-        lowest = torch.finfo(values.dtype).min
-        return (values * scale).masked_fill(~mask, lowest).logsumexp(1)
     found: Tensor = _LogSumExp.apply(values, mask, scale)
     return found
 
