@@ -146,7 +146,8 @@ class OptimizerConfig(Record):
         weight_decay: Decoupled; not applied to biases and normalisation.
         warmup: Share of the budget spent warming up.
         schedule: After the warm-up: `cosine` to zero at the end of the budget, or `constant`.
-        gradient_clip: Largest norm of the gradient; null leaves it as it is.
+        gradient_clip: Largest norm of the encoder's gradient, and likewise of that of what the
+            loss learns; null leaves both as they are.
         objective_rate: Learning rate of what the loss itself learns (proxies, temperature, bias,
             boundary), as a multiple of `learning_rate`.
         backbone_rate: Learning rate of the encoder without its head, as a multiple of
@@ -213,12 +214,16 @@ class ComputeConfig(Record):
     """How the arithmetic is done; with both named, a trial repeats bit for bit on one machine.
 
     Attributes:
-        precision: `auto` takes bf16 autocast where a measurement finds it faster, else fp32.
+        precision: `auto` takes the autocast that a measurement finds fastest: bf16, on GPUs also
+            fp16 (with a gradient scaler), else fp32.
         threads: CPU threads of a trial; null takes the CPUs that Ray gave it.
+        compile: How the encoder's arithmetic is run: `off`, through `torch.compile`, or as a CUDA
+            `graph`. `auto` takes what a measurement finds fastest, start included; never slower.
     """
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
+    compile: Literal["auto", "off", "compile", "graph"] = "auto"
 
 
 class Recipe(Record):

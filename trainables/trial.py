@@ -14,8 +14,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..spaces import ComputeConfig, ObjectiveConfig, Recipe, is_frozen
+from .allocator import keep_freed_memory
 from .augment import augment
 from .collapse import collapse_signs, is_collapsed
+from .compiling import in_mode
+from .compute import decide_compute
 from .encoders import Encoder, build_encoder
 from .episodes import score_episodes
 from .evaluation import embed, mean_with_interval
@@ -23,7 +26,7 @@ from .features import Features, backbone_key, compute_features, embed_features
 from .losses import build_objective
 from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
-from .precision import Precision, autocast, fastest_precision
+from .precision import autocast, gradient_scaler
 from .prepared import PreparedData
 from .reader import BatchReader
 from .report import Report
@@ -56,6 +59,8 @@ class Trial:
         data = prepared.data.train
         if recipe.compute.threads is not None:
             torch.set_num_threads(recipe.compute.threads)
+        if prepared.device.type == "cpu":
+            keep_freed_memory()
         self._prepared = prepared
         self._device = prepared.device
         self._sampler = BatchSampler(recipe.batch, data, recipe.seed)
@@ -87,13 +92,11 @@ class Trial:
         )
         self._images = prepared.train_images[:0]  # of the step, where they are read ahead
         self._optimizer = build_optimizer(recipe.optimizer, self._encoder, self._objective)
-        self._precision = self._chosen_precision(recipe)
-        self._recipe = recipe.model_copy(
-            update={
-                "compute": recipe.compute.model_copy(
-                    update={"precision": self._precision, "threads": torch.get_num_threads()}
-                )
-            }
+        compute, self._precision, mode = decide_compute(recipe, self._shape(recipe), self._device)
+        self._recipe = recipe.model_copy(update={"compute": compute})
+        self._scaler = gradient_scaler(self._precision, self._device)
+        self._forward = in_mode(
+            mode, self._encoder, self._shape(recipe), self._precision, self._device
         )
         self._generator = torch.Generator(self._device)
         self._step = 0
@@ -119,7 +122,7 @@ class Trial:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe, with the precision and the threads that are really used."""
+        """The recipe, with the precision, the threads and the mode that are really used."""
         return self._recipe
 
     @property
@@ -221,6 +224,7 @@ class Trial:
             "objective": self._objective.state_dict(),
             "bank": self._bank.embeddings if self._bank else None,
             "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict() if self._scaler else None,
             "window": (self._window_steps, self._window_seconds),
             "sums": (self._loss_sum, self._active_sum),
         }
@@ -248,6 +252,8 @@ class Trial:
         if self._bank:
             self._bank.embeddings = state["bank"]
         self._optimizer.load_state_dict(state["optimizer"])
+        if self._scaler:
+            self._scaler.load_state_dict(state["scaler"])
         self._window_steps, self._window_seconds = state["window"]
         self._loss_sum, self._active_sum = state["sums"]
 
@@ -276,14 +282,24 @@ class Trial:
                 self._images_of(indices), self._recipe.augment, quarter_turns, self._generator
             )
             with autocast(self._precision, self._device):
-                embeddings = self._encoder(images)
+                embeddings = self._forward(images)
         output = self._objective(embeddings, labels, self._generator)
         self._optimizer.zero_grad(set_to_none=True)
-        output.value.backward()
+        scaler = self._scaler
+        (output.value if scaler is None else scaler.scale(output.value)).backward()
         if optimizer.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._encoder.parameters(), optimizer.gradient_clip)
+            if scaler is not None:
+                scaler.unscale_(self._optimizer)
+            for part in (self._encoder, self._objective):
+                parameters = list(part.parameters())
+                if parameters:
+                    torch.nn.utils.clip_grad_norm_(parameters, optimizer.gradient_clip)
         set_learning_rate(self._optimizer, learning_rate_at(optimizer, self._step, budget.steps))
-        self._optimizer.step()
+        if scaler is None:
+            self._optimizer.step()
+        else:
+            scaler.step(self._optimizer)
+            scaler.update()
         if self._average:
             self._average.update(self._encoder, self._step)
         self._loss_sum += output.value.detach()
@@ -343,14 +359,11 @@ class Trial:
             ),
         )
 
-    def _chosen_precision(self, recipe: Recipe) -> Precision:
-        """The recipe's, or the faster one; a head alone is too small to gain from bf16."""
-        if recipe.compute.precision != "auto":
-            return recipe.compute.precision
-        if self._features:
-            return "fp32"
-        shape = (recipe.batch.size, *self._prepared.train_images.shape[1:])
-        return fastest_precision(recipe.encoder, shape, self._device)
+    def _shape(self, recipe: Recipe) -> tuple[int, int, int, int]:
+        """Shape of a batch of images; with a bank it is whole triplets."""
+        size = recipe.batch.size
+        _, channels, height, width = self._prepared.train_images.shape
+        return (size // 3 * 3 if self._bank else size, channels, height, width)
 
     def _empty_bank(self, config: ObjectiveConfig) -> Bank | None:
         if config.miner.scope != "bank":
