@@ -1,6 +1,17 @@
 """Where trials run: a Ray session, and what each trial may use of it."""
 
+from .packing import GpuMemory, Packing, shape_of, trials_per_gpu
 from .resources import SlotPlan, TrialResources, plan_slots
 from .session import RaySession, open_session
 
-__all__ = ["RaySession", "SlotPlan", "TrialResources", "open_session", "plan_slots"]
+__all__ = [
+    "GpuMemory",
+    "Packing",
+    "RaySession",
+    "SlotPlan",
+    "TrialResources",
+    "open_session",
+    "plan_slots",
+    "shape_of",
+    "trials_per_gpu",
+]

@@ -92,7 +92,7 @@ def search_command(
     ] = None,
     cpus_per_trial: Annotated[float | None, typer.Option(help="Ray CPUs of a trial.")] = None,
     gpus_per_trial: Annotated[
-        float | None, typer.Option(help="Ray GPUs of a trial; 0.25 packs four on one.")
+        str | None, typer.Option(help="Ray GPUs of a trial; 0.25 packs four on one; or auto.")
     ] = None,
     scheduler: Annotated[
         Scheduler, typer.Option(help="asha stops the worse trials early.")
@@ -121,7 +121,7 @@ def search_command(
     Example: tripletune search omniglot --data images_background.zip --trials 30
     """
     from ..spaces import Space
-    from .options import SearchOptions
+    from .options import SearchOptions, gpus_of
     from .runner import run_search
 
     options = SearchOptions(
@@ -129,7 +129,7 @@ def search_command(
         time_budget_s=_seconds(time_budget),
         concurrency=concurrency,
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
+        gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,
         seed=seed,
         address=address,

@@ -70,7 +70,11 @@ class StudyFolder:
 
     def checkpoints(self, number: int) -> list[Path]:
         """Checkpoint files of a trial over all starts, the newest first."""
-        found = self.tune.glob(f"*/{trial_folder_name(number)}/checkpoint_*/{CHECKPOINT_FILE}")
+        found = [
+            path
+            for name in (trial_folder_name(number), f"{trial_folder_name(number)}-retry*")
+            for path in self.tune.glob(f"*/{name}/checkpoint_*/{CHECKPOINT_FILE}")
+        ]
         return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
     def free_bytes(self) -> int:
@@ -163,9 +167,9 @@ def new_study_folder(name: str, runs: Path) -> StudyFolder:
     return StudyFolder((runs / name).resolve())
 
 
-def trial_folder_name(number: int) -> str:
-    """Name of a trial's folder under Tune's."""
-    return f"trial_{number:05d}"
+def trial_folder_name(number: int, retry: int = 0) -> str:
+    """Name of a trial's folder under Tune's; a retry within one start has its own."""
+    return f"trial_{number:05d}" + (f"-retry{retry}" if retry else "")
 
 
 def find_study(name_or_path: str | Path, runs: Path) -> StudyFolder:

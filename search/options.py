@@ -17,6 +17,7 @@ class SearchOptions:
         concurrency: Trials at a time; None fills what Ray sees.
         cpus_per_trial: Ray CPUs of a trial; None is 1, or an even share beside a GPU.
         gpus_per_trial: Ray GPUs of a trial, fractions too; None is 1 where there are GPUs, else 0.
+            `auto` packs as many trials on a GPU as its memory holds, by a short measurement.
         scheduler: `asha` stops the worse trials early, `none` trains all to the end.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.
@@ -29,7 +30,7 @@ class SearchOptions:
     time_budget_s: float | None = None
     concurrency: int | None = None
     cpus_per_trial: float | None = None
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
     scheduler: SchedulerName = "asha"
     seed: int = 0
     address: str | None = None
@@ -63,3 +64,21 @@ class SearchOptions:
         """Options that `to_dict` gave; those of a newer version are left out."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def gpus_of(text: str | None) -> float | Literal["auto"] | None:
+    """GPUs of a trial as they are typed.
+
+    Raises:
+        ValueError: If it is neither a number nor `auto`.
+    """
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"--gpus-per-trial must be a number such as 0.25, or auto, got {text!r}"
+        ) from None

@@ -8,31 +8,40 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ray
 from ray import tune
 
 from ..spaces import EvaluationConfig, Recipe
 from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
+from ..trainables.gpu_memory import begin_peak, is_out_of_memory, peak_bytes
 from .folder import CHECKPOINT_FILE
 from .shipping import Mapped, receive
+
+if TYPE_CHECKING:
+    import torch
 
 NUMBER: Final = "number"
 RECIPE: Final = "recipe"
 THREADS: Final = "threads"
 USES_GPU: Final = "uses_gpu"
 RESUME_FROM: Final = "resume_from"
+GPUS: Final = "gpus"
+RETRY: Final = "retry"
 
 STEP: Final = "step"
 REPORT: Final = "report"
 FAILURE: Final = "failure"
 TRACEBACK: Final = "traceback"
+OUT_OF_MEMORY: Final = "out_of_memory"
+PEAK_BYTES: Final = "peak_bytes"
 
 
 class RayTrial(tune.Trainable):
     """Runs one recipe after another; see `Trial` for what a trial does."""
 
+    _trial: Trial | None
     _datasets: Mapping[str, "Mapped | ray.ObjectRef[TrialData]"]
     _prepared: dict[tuple[str, EvaluationConfig], PreparedData]
 
@@ -49,8 +58,8 @@ class RayTrial(tune.Trainable):
         """Begin the next trial in the same process.
 
         Returns:
-            Whether it could: after a failure on a GPU, whose context may be broken, the trial
-            gets a process of its own.
+            Whether it could: after a failure on a GPU, whose context may be broken or whose
+            memory may be lost, the trial gets a process of its own.
         """
         if self._has_failed and self._config[USES_GPU]:
             return False
@@ -71,7 +80,10 @@ class RayTrial(tune.Trainable):
             report = self._trial.evaluate()
         except Exception as error:  # the trial's edge: any failure becomes a record
             self._has_failed = True
+            # What the broken step left behind must not become a checkpoint.
+            self._trial = None if is_out_of_memory(error) else self._trial
             return {
+                OUT_OF_MEMORY: is_out_of_memory(error),
                 FAILURE: " ".join(f"{type(error).__name__}: {error}".split()),
                 TRACEBACK: "".join(traceback.format_exception(error)),
                 tune.result.DONE: True,
@@ -80,6 +92,7 @@ class RayTrial(tune.Trainable):
             STEP: report.step,
             "one_shot_accuracy": report.one_shot_accuracy,
             REPORT: report.to_dict(),
+            PEAK_BYTES: peak_bytes(self._device()),
             tune.result.DONE: self._trial.is_done or report.is_collapsed,
         }
 
@@ -96,9 +109,10 @@ class RayTrial(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._config = config
-        self._trial: Trial | None = None
+        self._trial = None
         self._problem: Exception = RuntimeError("the trial was never begun")
         try:
+            begin_peak(self._device())
             recipe = Recipe.model_validate(config[RECIPE])
             if recipe.compute.threads is None:
                 compute = recipe.compute.model_copy(update={"threads": config[THREADS]})
@@ -112,9 +126,11 @@ class RayTrial(tune.Trainable):
         key = (recipe.data.key, recipe.evaluation)
         if key not in self._prepared:
             data = receive(self._datasets[key[0]])
-            device = default_device(is_gpu_allowed=self._config[USES_GPU])
-            self._prepared[key] = prepare(data, recipe.evaluation, device)
+            self._prepared[key] = prepare(data, recipe.evaluation, self._device())
         return self._prepared[key]
+
+    def _device(self) -> "torch.device":
+        return default_device(is_gpu_allowed=self._config[USES_GPU])
 
 
 def _resume_newest(recipe: Recipe, data: PreparedData, checkpoints: list[str]) -> Trial | None:

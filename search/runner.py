@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from ..cluster import SlotPlan, open_session, plan_slots
+from ..cluster import Packing, SlotPlan, TrialResources, open_session
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
 from .export import export_best
 from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
 from .live import LiveTable
 from .options import SearchOptions
+from .probe import plan_trials
 from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker
@@ -171,12 +173,7 @@ def _run(
         stack.enter_context(stop.on_signals())
         live.message("starting Ray")
         session = stack.enter_context(open_session(options.address))
-        plan = plan_slots(
-            session.nodes(),
-            options.cpus_per_trial,
-            options.gpus_per_trial,
-            options.concurrency,
-        )
+        plan, packing = plan_trials(session.nodes(), options, space, data, live.message)
         live.message(plan.reason)
         study = begin()
         trackers: list[Tracker] = [live]
@@ -197,6 +194,7 @@ def _run(
             space,
             options,
             plan,
+            packing,
             data,
             trackers,
             stop,
@@ -222,6 +220,7 @@ def _tune(
     space: Space,
     options: SearchOptions,
     plan: SlotPlan,
+    packing: Packing,
     data: StudyData,
     trackers: Sequence[Tracker],
     should_stop: Callable[[], bool],
@@ -234,7 +233,7 @@ def _tune(
     from ray import tune
 
     from .ending import SearchEnd, SearchStopped
-    from .ray_trial import NUMBER, RayTrial
+    from .ray_trial import GPUS, NUMBER, RETRY, RayTrial
     from .schedulers import build_scheduler
     from .searcher import StudyRecorder, StudySearcher
     from .shipping import ship
@@ -247,7 +246,19 @@ def _tune(
             for key, value in data.datasets.items()
         },
     )
-    resources = {"cpu": plan.resources.cpus, "gpu": plan.resources.gpus}
+
+    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        share = TrialResources(plan.resources.cpus, config[GPUS])
+        return tune.PlacementGroupFactory([share.bundle])
+
+    searcher = StudySearcher(
+        study,
+        space,
+        num_trials=options.trials,
+        threads=max(1, int(plan.resources.cpus)),
+        packing=packing,
+    )
+    recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
     start = len(list(study.folder.tune.glob("start-*")))
     end = SearchEnd(should_stop, session_lives_on=session_lives_on)
     with _quiet_tune():
@@ -255,13 +266,7 @@ def _tune(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
                 num_samples=-1,
-                search_alg=StudySearcher(
-                    study,
-                    space,
-                    num_trials=options.trials,
-                    threads=max(1, int(plan.resources.cpus)),
-                    uses_gpu=plan.resources.gpus > 0,
-                ),
+                search_alg=searcher,
                 scheduler=build_scheduler(
                     options.scheduler,
                     max_steps=budget.steps,
@@ -271,12 +276,14 @@ def _tune(
                 max_concurrent_trials=plan.concurrency,
                 # A new actor costs seconds (torch's import), a reused one hundredths.
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial_folder_name(trial.config[NUMBER]),
+                trial_dirname_creator=lambda trial: trial_folder_name(
+                    trial.config[NUMBER], trial.config[RETRY]
+                ),
             ),
             run_config=tune.RunConfig(
                 name=f"start-{start:03d}",
                 storage_path=str(study.folder.tune),
-                callbacks=[StudyRecorder(study, trackers), end],
+                callbacks=[recorder, end],
                 stop=end,
                 checkpoint_config=tune.CheckpointConfig(
                     checkpoint_frequency=1, checkpoint_at_end=True, num_to_keep=2

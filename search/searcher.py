@@ -1,8 +1,8 @@
 """What Ray Tune tries next, and where everything it reports goes: the study."""
 
 import logging
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from ray.exceptions import RayActorError
@@ -10,19 +10,25 @@ from ray.tune import Callback
 from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
+from ..cluster import Packing, shape_of
 from ..spaces import Space
 from ..trainables.report import Report
 from .leaderboard import METRIC
 from .ray_trial import (
     FAILURE,
+    GPUS,
     NUMBER,
+    OUT_OF_MEMORY,
+    PEAK_BYTES,
     RECIPE,
     REPORT,
     RESUME_FROM,
+    RETRY,
     THREADS,
     TRACEBACK,
     USES_GPU,
 )
+from .records import TrialRecord
 from .study import Study
 from .trackers import Tracker
 
@@ -36,7 +42,13 @@ class StudySearcher(Searcher):
     """
 
     def __init__(
-        self, study: Study, space: Space, *, num_trials: int, threads: int, uses_gpu: bool
+        self,
+        study: Study,
+        space: Space,
+        *,
+        num_trials: int,
+        threads: int,
+        packing: Packing,
     ) -> None:
         """Plan the trials of this start.
 
@@ -45,14 +57,16 @@ class StudySearcher(Searcher):
             space: What may be tried.
             num_trials: Of the whole study, those of earlier starts included.
             threads: CPU threads of a trial.
-            uses_gpu: Whether a trial was given a GPU, or a part of one.
+            packing: Decides what share of a GPU a trial reserves.
         """
         super().__init__(metric=METRIC, mode="max")
         self._study = study
         self._space = space
         self._num_trials = num_trials
         self._threads = threads
-        self._uses_gpu = uses_gpu
+        self._packing = packing
+        self._live: set[str] = set()
+        self._retries: Counter[int] = Counter()
         records = study.records()
         self._num_asked = len(records)
         self._unfinished = deque(record for record in records if record.state == "running")
@@ -64,20 +78,32 @@ class StudySearcher(Searcher):
         elif self._num_asked < self._num_trials:
             record = self._study.ask(self._space)
             self._num_asked += 1
+        elif self._live:
+            return None  # one of them may have to be tried again
         else:
             return cast(None, Searcher.FINISHED)  # a string, against its own annotation
+        self._live.add(trial_id)
+        gpus = self._packing.gpus(shape_of(record.recipe))
         return {
             NUMBER: record.number,
             RECIPE: record.recipe.to_dict(),
             THREADS: self._threads,
-            USES_GPU: self._uses_gpu,
+            USES_GPU: gpus > 0,
+            GPUS: gpus,
+            RETRY: self._retries[record.number],
             RESUME_FROM: [str(path) for path in self._study.folder.checkpoints(record.number)],
         }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the study knows."""
+        """Count it out; the rest the study knows."""
+        self._live.discard(trial_id)
+
+    def try_again(self, record: TrialRecord) -> None:
+        """Hand out a trial once more: the machine, not the trial, was at fault."""
+        self._retries[record.number] += 1
+        self._unfinished.append(record)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is the state. Tune's snapshot would hold the storage's address."""
@@ -93,13 +119,25 @@ class StudySearcher(Searcher):
 class StudyRecorder(Callback):
     """Writes every result to the study as it comes in, then tells the trackers."""
 
-    def __init__(self, study: Study, trackers: Sequence[Tracker]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        trackers: Sequence[Tracker],
+        *,
+        packing: Packing,
+        try_again: Callable[[TrialRecord], None],
+    ) -> None:
         """Record into a study.
 
         Args:
             study: Where to.
             trackers: Told after the study; one that raises costs a warning and is dropped.
+            packing: Told what memory trials need, and asked what to do when there is too little.
+            try_again: Takes the trials that ran out of memory and may be tried again.
         """
+        self._packing = packing
+        self._try_again = try_again
+        self._starved: set[int] = set()
         self._study = study
         self._trackers = list(trackers)
         self._failures: dict[int, tuple[str, str]] = {}
@@ -121,7 +159,11 @@ class StudyRecorder(Callback):
         number = trial.config[NUMBER]
         if FAILURE in result:
             self._failures[number] = (result[FAILURE], result[TRACEBACK])
+            if result[OUT_OF_MEMORY]:
+                self._starved.add(number)
             return
+        if result[PEAK_BYTES]:
+            self._packing.measured(shape_of(self._study.record(number).recipe), result[PEAK_BYTES])
         report = Report(**result[REPORT])
         # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
         if self._study.report(number, report, is_last=bool(result.get(DONE))):
@@ -133,6 +175,14 @@ class StudyRecorder(Callback):
     ) -> None:
         """Tell how the trial ended."""
         number = trial.config[NUMBER]
+        if number in self._starved:
+            self._starved.remove(number)
+            may_retry = self._packing.out_of_memory(number, trial.config[GPUS])
+            if may_retry:
+                reason, _ = self._failures.pop(number)
+                logger.info("trial %d is tried again: %s", number, reason)
+                self._try_again(self._study.record(number))
+                return
         if number in self._failures:
             record = self._study.fail(number, *self._failures.pop(number))
         else:
