@@ -50,13 +50,8 @@ def starts(lines: list[str]) -> list[float]:
     ]
 
 
-def main() -> None:
-    """Run the search and print the starts."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=16)
-    parser.add_argument("--concurrency", type=int, default=None)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+def measure(trials: int, concurrency: int | None) -> dict[str, Any]:
+    """Run a short search and time the starts of its trials."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "times"
         folder.mkdir()
@@ -64,28 +59,39 @@ def main() -> None:
         begin = time.time()
         run_search(
             Space.load("quickstart").with_values(FAST),
-            SearchOptions(trials=arguments.trials, concurrency=arguments.concurrency, wandb="off"),
+            SearchOptions(trials=trials, concurrency=concurrency, wandb="off"),
             name="trial-start",
             runs=name,
         )
         files = [path.read_text().splitlines() for path in sorted(folder.iterdir())]
     warm = [seconds for lines in files for seconds in starts(lines)]
     first = [json.loads(lines[0])[1] - begin for lines in files]
-    result = {
-        "trials": arguments.trials,
+    return {
+        "trials": trials,
         "processes": len(files),
         "warm_starts": len(warm),
         "warm_median_s": statistics.median(warm),
         "warm_max_s": max(warm),
         "first_step_of_each_process_s": first,
     }
+
+
+def main() -> None:
+    """Run the search and print the starts."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--concurrency", type=int, default=None)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    result = measure(arguments.trials, arguments.concurrency)
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
     print(
-        f"{arguments.trials} trials on {len(files)} processes: {len(warm)} warm starts, median "
-        f"{result['warm_median_s']:.3f} s, longest {result['warm_max_s']:.3f} s; first steps "
-        f"after {', '.join(f'{seconds:.1f}' for seconds in first)} s of search"
+        f"{result['trials']} trials on {result['processes']} processes: {result['warm_starts']} "
+        f"warm starts, median {result['warm_median_s']:.3f} s, longest "
+        f"{result['warm_max_s']:.3f} s; first steps after "
+        f"{', '.join(f'{s:.1f}' for s in result['first_step_of_each_process_s'])} s of search"
     )
 
 
