@@ -141,6 +141,11 @@ def _start(num_cpus: int | None, num_gpus: int | None, temp_dir: Path | None) ->
             _temp_dir=None if temp_dir is None else str(temp_dir.absolute()),
         )
     except Exception as error:  # a bare one where the node did not come up in time
+        if "timed out during startup" in str(error):
+            raise RuntimeError(
+                "a private Ray could not start within Ray's 30 s, as on a machine that is very "
+                "busy; try again when it is less so"
+            ) from error
         if "AF_UNIX" not in str(error):
             raise RuntimeError(f"a private Ray could not start: {error}") from error
         raise ValueError(

@@ -204,7 +204,7 @@ def test_search_prints_json_alone_and_survives_a_wandb_out_of_reach(finished: Fi
     assert "Traceback" not in process.stderr
     warnings = [line for line in process.stderr.splitlines() if "W&B" in line]
     assert len(warnings) == 1, process.stderr
-    assert re.match("W&B (could not upload|was ended)", warnings[0])
+    assert warnings[0].startswith("W&B could not upload (no connection to 127.0.0.1:")
     assert "0" * 40 not in process.stderr
 
 
