@@ -78,7 +78,10 @@ def listed(triplets: Triplets, distances: Tensor) -> list[Triple]:
             (a, int(positives[a, slot]), int(negatives[a, slot]))
             for a, slot in triplets.is_kept.nonzero().tolist()
         ]
-    _, is_kept = triplets.gaps(distances, slice(None))
+    gaps = distances[:, None, :] - distances.gather(1, positives)[:, :, None]
+    is_kept = triplets.is_kept[:, :, None] & triplets.is_negative[:, None, :]
+    if triplets.rule is not None:
+        is_kept = is_kept & triplets.rule(gaps)
     return [(a, int(positives[a, slot]), n) for a, slot, n in is_kept.nonzero().tolist()]
 
 
@@ -184,9 +187,7 @@ def test_no_gradient_flows_through_the_choice(miner: MinerName) -> None:
     distances = random_distances(6, 0).requires_grad_()
     triplets = mine_tensors(miner, distances, [0, 0, 0, 1, 1, 1])
     assert not triplets.is_kept.requires_grad
-    if triplets.negative_index is None:
-        _, is_kept = triplets.gaps(distances, slice(None))
-        assert not is_kept.requires_grad
+    assert not triplets.is_negative.requires_grad
 
 
 # Anchor 0 on a line: positives at 1 and 3, negatives at 0.5, 1.1, 3.05 and 9.

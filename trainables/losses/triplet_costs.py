@@ -74,26 +74,28 @@ def _of_all(
     added up with the costs: what is kept is (B, R), where a recorded graph would be (B, S, R).
     """
     with torch.no_grad():
-        num_slots = triplets.positive_index.shape[1]
+        # What is no triplet has an infinite gap, which no cost reaches.
+        far = distances.masked_fill(~triplets.is_negative, torch.inf)  # (B, R)
+        near = distances.gather(1, triplets.positive_index)  # (B, S)
+        near.masked_fill_(~triplets.is_kept, -torch.inf)
         step = max(1, CHUNK // distances.numel())
         gradient = torch.zeros_like(distances)
         total = distances.new_zeros(())
         num_kept = num_active = torch.zeros((), dtype=torch.int64, device=distances.device)
-        for start in range(0, num_slots, step):
+        for start in range(0, near.shape[1], step):
             slots = slice(start, start + step)
             index = triplets.positive_index[:, slots]  # (B, s)
-            gaps, is_kept = triplets.gaps(distances, slots)  # (B, s, R)
-            is_dropped = ~is_kept
+            gaps = far.unsqueeze(1) - near[:, slots, None]  # (B, s, R)
+            is_dropped = None if triplets.rule is None else ~triplets.rule(gaps)
             if swap:
-                other = distances[index] - distances.gather(1, index).unsqueeze(2)
-                is_swapped = other < gaps
-                gaps = torch.minimum(gaps, other)
+                gaps, is_swapped = _smaller(gaps, far[index] - near[:, slots, None])
+            if is_dropped is not None:
+                gaps.masked_fill_(is_dropped, torch.inf)
+            if reduction == "all":
+                num_kept = num_kept + (gaps < torch.inf).sum()
             costs, slopes = cost(gaps)
-            costs.masked_fill_(is_dropped, 0.0)
-            slopes.masked_fill_(is_dropped, 0.0)
             total = total + costs.sum()
-            num_active = num_active + (costs > 0.0).sum()
-            num_kept = num_kept + is_kept.sum()
+            num_active = num_active + torch.count_nonzero(costs)
             gradient.scatter_add_(1, index, slopes.sum(2))
             if swap:
                 swapped = slopes.masked_fill(~is_swapped, 0.0)
@@ -104,3 +106,8 @@ def _of_all(
         value, gradient = total / count, gradient.div_(count)
         share = num_active / triplets.num_candidates.clamp_min(1)
     return LossOutput(value_with_gradient(value, distances, gradient), share, num_active)
+
+
+def _smaller(gaps: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """The smaller of two gaps, and where it is the other one."""
+    return torch.minimum(gaps, others), others < gaps

@@ -61,23 +61,6 @@ class Triplets:
             is_candidate.sum(),
         )
 
-    def gaps(self, distances: Tensor, slots: slice) -> tuple[Tensor, Tensor]:
-        """d_an - d_ap of some slots with every reference, and which of them are kept triplets.
-
-        Only for a miner with a rule: one that chooses has one negative a slot.
-
-        Args:
-            distances: (B, R).
-            slots: Which, s of them.
-
-        Returns:
-            Both (B, s, R).
-        """
-        positive = distances.gather(1, self.positive_index[:, slots]).unsqueeze(2)
-        gaps = distances.unsqueeze(1) - positive
-        is_kept = self.is_kept[:, slots, None] & self.is_negative.unsqueeze(1)
-        return gaps, is_kept if self.rule is None else is_kept & self.rule(gaps)
-
     def to_pairs(self) -> "Pairs":
         """The pairs that these triplets are made of, each once however often it occurs.
 
