@@ -39,6 +39,8 @@ def recipe_of(
             "batch.classes": classes,
             "batch.samples": 4,
             "compute.threads": threads,
+            # On a processor it would only wait for a compiler, to end as `off`.
+            "compute.compile": "off" if default_device().type == "cpu" else "auto",
         }
     )
     recipe = space.build(lambda _, distribution: distribution.middle)
