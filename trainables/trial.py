@@ -317,7 +317,7 @@ class Trial:
         if self._bank is None:
             return drawn
         if self._step % self._recipe.objective.miner.refresh == 0:
-            self._bank.embeddings = (
+            self._bank.refresh(
                 embed_features(self._encoder, self._features.train)
                 if self._features
                 else embed(self._encoder, self._prepared.train_images, unit_norm=False)

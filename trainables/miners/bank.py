@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...spaces.facts import Distance
 from ...spaces.miners import MinerName
-from ..distances import distance_matrix
+from ..distances import distance_matrix, normalise
 from .mined import Candidates, positive_slots
 from .setting import MINERS
 
@@ -23,7 +23,7 @@ class Bank:
     since it is no slot of its own class. Memory is N x D for the bank and `CHUNK` distances.
 
     Attributes:
-        embeddings: (N, D) float32, raw; None before the first refresh. The owner refreshes them.
+        embeddings: (N, D) float32, as the loss measures them; None before the first refresh.
     """
 
     def __init__(
@@ -48,6 +48,11 @@ class Bank:
         self._num_slots = int(labels.bincount().max()) - 1
         self._distance = distance
         self._unit_norm = unit_norm
+
+    @torch.no_grad()
+    def refresh(self, embeddings: Tensor) -> None:
+        """Take the raw embeddings (N, D) of all images, normalised here and not at every step."""
+        self.embeddings = normalise(embeddings) if self._unit_norm else embeddings
 
     @torch.no_grad()
     def choose(self, anchors: Tensor, uniform: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -99,4 +104,4 @@ class Bank:
     def _distances_from(self, images: Tensor) -> Tensor:
         bank = self.embeddings
         assert bank is not None
-        return distance_matrix(bank[images], bank, self._distance, unit_norm=self._unit_norm)
+        return distance_matrix(bank[images], bank, self._distance, unit_norm=False)
