@@ -199,9 +199,9 @@ def _faulty(folder: Path) -> type[RayTrial]:
                     _fill(trial.training_encoder, float("nan"))
                 if number == CRASH:
                     return _with(trial, "train_to_report", _crash, super().step)
-                if number == KILLED_ALWAYS or (
-                    number == KILLED_ONCE and not (folder / "killed").exists()
-                ):
+                if number == KILLED_ALWAYS:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if number == KILLED_ONCE and not (folder / "killed").exists():
                     (folder / "killed").touch()
                     os.kill(os.getpid(), signal.SIGKILL)
             return super().step()
