@@ -1,0 +1,12 @@
+"""The command line, one file for each kind of command.
+
+Every command exits 0 when done, also at the end of a time budget, 1 when it failed, 2 when it was
+used wrongly, and 128 + the signal when Ctrl-C (130) or SIGTERM (143) ended it. Errors are one
+message on standard error without a traceback, which `--debug` shows.
+"""
+
+# Importing a file adds its commands, in the order in which `--help` lists them.
+from . import searching, results, training, describing  # noqa: I001
+from .app import app, main
+
+__all__ = ["app", "describing", "main", "results", "searching", "training"]

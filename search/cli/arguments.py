@@ -1,0 +1,58 @@
+"""What several commands take: their arguments, and how their texts are read."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ...spaces import Value
+
+RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all studies.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+StudyArgument = Annotated[str, typer.Argument(help="A study's name under --runs, or its folder.")]
+
+
+def data_values(data: str | None) -> "dict[str, Value]":
+    """What `--data` means: the name of a data set, or a path."""
+    from ...trainables.data import DATASETS
+
+    if data is None:
+        return {}
+    if data in DATASETS and data != "folder":
+        return {"data.name": data, "data.path": None}
+    path = Path(data).expanduser()
+    if not path.exists():
+        names = ", ".join(name for name in DATASETS if name != "folder")
+        raise FileNotFoundError(
+            f"--data must be a folder, a zip or one of {names}, got {data}: it does not exist"
+        )
+    return {"data.name": "folder", "data.path": str(path.resolve())}
+
+
+def set_values(pairs: list[str]) -> "dict[str, Value]":
+    """Values of `--set`, read as they would be in a space file."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--set must be KEY=VALUE, such as budget.steps=200, got {pair!r}")
+        try:
+            values[key] = YAML(typ="safe").load(value)
+        except YAMLError as error:
+            raise ValueError(f"--set {key} must be a YAML value, got {value!r}") from error
+    return values
+
+
+def seconds(text: str | None) -> float | None:
+    """Seconds of `90s`, `40m`, `8h` or a bare number of seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if match is None:
+        raise ValueError(f"--time-budget must be such as 90s, 40m or 8h, got {text!r}")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

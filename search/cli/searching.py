@@ -1,0 +1,159 @@
+"""The commands that run a search: search, resume."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from ..folder import find_study, shown
+from .app import app, complain
+from .arguments import JsonOption, RunsOption, StudyArgument, data_values, seconds, set_values
+from .output import print_leaderboard
+
+if TYPE_CHECKING:
+    from ..live import LiveTable
+    from ..study import Study
+
+
+class Scheduler(StrEnum):
+    """Early stopping, as `SchedulerName`."""
+
+    ASHA = "asha"
+    NONE = "none"
+
+
+class Wandb(StrEnum):
+    """Where trials are logged besides the study, as `WandbMode` without `off`."""
+
+    AUTO = "auto"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@app.command(name="search")
+def search_command(
+    space: Annotated[
+        str, typer.Argument(help="A space file, or a preset: quickstart, omniglot.")
+    ] = "quickstart",
+    data: Annotated[
+        str | None,
+        typer.Option(help="CLASS/image or GROUP/CLASS/image, a folder or a zip; or a data set."),
+    ] = None,
+    trials: Annotated[int, typer.Option(help="How many, early-stopped ones included.")] = 20,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Wall-clock limit, such as 90s, 40m or 8h.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Trials at a time; default: what fits.")
+    ] = None,
+    cpus_per_trial: Annotated[float | None, typer.Option(help="Ray CPUs of a trial.")] = None,
+    gpus_per_trial: Annotated[
+        str | None, typer.Option(help="Ray GPUs of a trial; 0.25 packs four on one; or auto.")
+    ] = None,
+    scheduler: Annotated[
+        Scheduler, typer.Option(help="asha stops the worse trials early.")
+    ] = Scheduler.ASHA,
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Fix a value: --set budget.steps=200"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the study; default: space and time.")
+    ] = None,
+    runs: RunsOption = Path("runs"),
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, such as 10.0.0.5:6379.")
+    ] = None,
+    wandb: Annotated[
+        Wandb, typer.Option(help="auto: online with a W&B login, else offline files.")
+    ] = Wandb.AUTO,
+    no_wandb: Annotated[bool, typer.Option("--no-wandb", help="Log nothing to W&B.")] = False,
+    wandb_project: Annotated[str, typer.Option(help="W&B project.")] = "tripletune",
+    as_json: JsonOption = False,
+) -> None:
+    """Search a space; the best model ends in runs/STUDY/best.
+
+    Example: tripletune search omniglot --data images_background.zip --trials 30
+    """
+    from ...spaces import Space
+    from ..options import SearchOptions, gpus_of
+    from ..runner import run_search
+
+    options = SearchOptions(
+        trials=trials,
+        time_budget_s=seconds(time_budget),
+        concurrency=concurrency,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_of(gpus_per_trial),
+        scheduler=scheduler.value,
+        seed=seed,
+        address=address,
+        wandb="off" if no_wandb else wandb.value,
+        wandb_project=wandb_project,
+    )
+    loaded = Space.load(space).with_values(data_values(data) | set_values(set_ or []))
+    live = _live(as_json)
+    _run(lambda: run_search(loaded, options, name=name, runs=runs, live=live), as_json)
+
+
+@app.command(name="resume")
+def resume_command(
+    study: StudyArgument,
+    trials: Annotated[
+        int | None, typer.Option(help="New number of trials of the whole study.")
+    ] = None,
+    time_budget: Annotated[
+        str | None, typer.Option(help="Limit of this start, such as 40m.")
+    ] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
+    runs: RunsOption = Path("runs"),
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a study: finished trials stay, unfinished ones go on from their checkpoint.
+
+    Example: tripletune resume omniglot-20261123-101500
+    """
+    from dataclasses import replace
+
+    from ..options import SearchOptions
+    from ..runner import resume
+    from ..study import Study
+
+    opened = Study.open(find_study(study, runs))
+    before = SearchOptions.from_dict(dict(opened.settings.options))
+    options = replace(
+        before,
+        trials=trials if trials is not None else before.trials,
+        time_budget_s=seconds(time_budget),
+        concurrency=concurrency if concurrency is not None else before.concurrency,
+        address=address if address is not None else before.address,
+    )
+    live = _live(as_json)
+    _run(lambda: resume(opened, options, live=live), as_json)
+
+
+def _run(search: Callable[[], "Study"], as_json: bool) -> None:
+    """Run a search to its end or its interruption, and print what there is."""
+    from ..runner import SearchInterrupted
+
+    try:
+        study = search()
+    except SearchInterrupted as interruption:
+        print_leaderboard(interruption.study, as_json)
+        complain(str(interruption))
+        raise typer.Exit(interruption.exit_status) from None
+    print_leaderboard(study, as_json)
+    if not as_json and study.folder.best.is_dir():
+        typer.echo(f"best model  {shown(study.folder.best)}")
+        typer.echo(f"look again  {study.folder.command('leaderboard')}")
+
+
+def _live(as_json: bool) -> "LiveTable":
+    from ..live import LiveTable
+
+    return LiveTable(Console(stderr=as_json))
