@@ -26,8 +26,8 @@ from torch import Tensor
 from ..spaces import ComputeConfig, Recipe, from_scratch, recipe_from_yaml, recipe_to_yaml
 from .data import Preprocessing
 from .device import default_device
+from .embedding import embed
 from .encoders import Encoder, build_encoder
-from .evaluation import embed
 from .whole_file import whole_file
 
 RECIPE_FILE = "recipe.yaml"

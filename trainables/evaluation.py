@@ -7,17 +7,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from .episodes import score_episodes
 from .prepared import PreparedData
 
 Z_95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution."""
-
-EMBED_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -41,27 +36,6 @@ def mean_with_interval(scores: np.ndarray) -> Score:
     mean = float(scores.mean())
     half = Z_95 * float(scores.std(ddof=1)) / math.sqrt(len(scores))
     return Score(mean, max(0.0, mean - half), min(1.0, mean + half))
-
-
-@torch.inference_mode()
-def embed(encoder: nn.Module, images: Tensor, *, unit_norm: bool) -> Tensor:
-    """Embeddings of all images in fp32, each image once.
-
-    Args:
-        encoder: Left in evaluation mode.
-        images: uint8, shape (I, C, S, S); they may be mapped from a file, and are then read a
-            batch at a time.
-        unit_norm: Whether to scale each embedding to norm 1.
-
-    Returns:
-        Shape (I, D).
-    """
-    encoder.eval()
-    device = next(encoder.parameters()).device
-    raw = torch.cat(
-        [encoder(part.to(device).float().div_(255.0)) for part in images.split(EMBED_BATCH)]
-    )
-    return normalize(raw, dim=1) if unit_norm else raw
 
 
 def baselines(prepared: PreparedData) -> dict[str, Score]:

@@ -19,9 +19,10 @@ from .augment import augment
 from .collapse import collapse_signs, is_collapsed
 from .compiling import in_mode
 from .compute import decide_compute
+from .embedding import embed
 from .encoders import Encoder, build_encoder
 from .episodes import score_episodes
-from .evaluation import embed, mean_with_interval
+from .evaluation import mean_with_interval
 from .features import Features, backbone_key, compute_features, embed_features
 from .losses import build_objective
 from .miners import Bank

@@ -11,7 +11,7 @@ from toy import recipe, trial_data
 
 from tripletune.spaces import OptimizerConfig
 from tripletune.trainables import PreparedData, Trial, export_checkpoint, load, prepare
-from tripletune.trainables.evaluation import embed
+from tripletune.trainables.embedding import embed
 
 SCORES = {"selection": {"one_shot_accuracy": 0.5, "interval": [0.4, 0.6]}}
 

@@ -23,8 +23,8 @@ from tripletune.spaces import (
     Triplet,
 )
 from tripletune.trainables import PreparedData, Trial, export_checkpoint, load, prepare
+from tripletune.trainables.embedding import embed
 from tripletune.trainables.encoders import Encoder
-from tripletune.trainables.evaluation import embed
 from tripletune.trainables.features import KEPT
 
 MODEL = "shufflenet_v2_x0_5"

@@ -1,6 +1,6 @@
 """Encoders by name: images in, raw embeddings out."""
 
-from .building import ENCODERS, build_encoder
+from .building import ENCODERS, assemble_encoder, build_encoder, default_pool
 from .encoder import Encoder
 
-__all__ = ["ENCODERS", "Encoder", "build_encoder"]
+__all__ = ["ENCODERS", "Encoder", "assemble_encoder", "build_encoder", "default_pool"]

@@ -4,11 +4,11 @@ C channels, F features, D embedding.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ...spaces import AnyEncoder, Pretrained, minimum_size
 from .conv1d import build_conv1d
 from .conv4 import build_conv4
 from .encoder import Encoder
@@ -21,6 +21,9 @@ from .pooling import POOLS
 from .resnet12 import build_resnet12
 from .timm_model import build_timm
 from .torchvision_model import build_resnet18, build_torchvision
+
+if TYPE_CHECKING:
+    from ...spaces import AnyEncoder, Pool
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "conv4": build_conv4,
@@ -38,7 +41,7 @@ to a map of features (B, F, h, w), or to vectors (B, F) where the model pools by
 
 
 def build_encoder(
-    config: AnyEncoder,
+    config: "AnyEncoder",
     *,
     channels: int,
     image_size: int | tuple[int, int],
@@ -65,26 +68,62 @@ def build_encoder(
             library is not installed.
         FileNotFoundError: If the file of its weights does not exist.
     """
+    # Here, so that an exported model is loaded without the libraries of recipes.
+    from ...spaces import Pretrained
+
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     _require_size(config, size)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        backbone = ENCODERS[config.name](config, channels, size)
-        shape = _features_of(backbone, config, torch.zeros(1, channels, *size))
-        pools = config.FACTS.pools
-        is_map = len(shape) == 4
-        pool = POOLS[config.head.pool or pools[0]]() if is_map else nn.Identity()
-        features = shape[1]
-        if is_map and (config.head.pool or pools[0]) == "flatten":
-            features *= shape[2] * shape[3]
-        head = HEADS[config.head.name](config.head, features, config.embedding_dim)
+        encoder = assemble_encoder(
+            config, default_pool(config), channels=channels, size=size, mean=mean, std=std
+        )
     if isinstance(config, Pretrained):
-        freeze(backbone, config)
-    encoder = Encoder(backbone, pool, head, mean, std).to(memory_format=torch.channels_last)
-    return encoder.train()
+        freeze(encoder.backbone, config)
+    return encoder.to(memory_format=torch.channels_last).train()
 
 
-def _require_size(config: AnyEncoder, size: tuple[int, int]) -> None:
+def default_pool(config: "AnyEncoder") -> "Pool":
+    """What makes a vector of the map: as the recipe says, else the encoder's usual pooling."""
+    pools = config.FACTS.pools
+    return config.head.pool or (pools[0] if pools else "average")
+
+
+def assemble_encoder(
+    config: "AnyEncoder",
+    pool: "Pool",
+    *,
+    channels: int,
+    size: tuple[int, int],
+    mean: Tensor,
+    std: Tensor,
+) -> Encoder:
+    """The parts of an encoder put together, with weights as PyTorch draws them.
+
+    Args:
+        config: Which one, and its sizes; only values are read, so that an export's plain data do.
+        pool: What makes a vector of a map; of no meaning where the backbone makes none.
+        channels: C of the images.
+        size: Their (height, width), pixels.
+        mean: Per channel, of the training images in [0, 1], shape (C,).
+        std: Likewise.
+
+    Raises:
+        ValueError: If the images do not suit the encoder, or its library is not installed.
+    """
+    backbone = ENCODERS[config.name](config, channels, size)
+    shape = _features_of(backbone, config, torch.zeros(1, channels, *size))
+    is_map = len(shape) == 4
+    features = shape[1]
+    if is_map and pool == "flatten":
+        features *= shape[2] * shape[3]
+    head = HEADS[config.head.name](config.head, features, config.embedding_dim)
+    return Encoder(backbone, POOLS[pool]() if is_map else nn.Identity(), head, mean, std)
+
+
+def _require_size(config: "AnyEncoder", size: tuple[int, int]) -> None:
+    from ...spaces import minimum_size
+
     minimum, takes = minimum_size(config), config.FACTS.takes
     height, width = size
     if takes == "series":
@@ -101,7 +140,7 @@ def _require_size(config: AnyEncoder, size: tuple[int, int]) -> None:
 
 
 @torch.no_grad()
-def _features_of(backbone: nn.Module, config: AnyEncoder, image: Tensor) -> torch.Size:
+def _features_of(backbone: nn.Module, config: "AnyEncoder", image: Tensor) -> torch.Size:
     """Shape of what a backbone makes of one image.
 
     Raises:

@@ -4,11 +4,13 @@ B batch, C channels, F features, L length.
 """
 
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ...spaces import Conv1d
+if TYPE_CHECKING:
+    from ...spaces import Conv1d
+
 
 KERNELS = (8, 5, 3)
 FACTORS = (1, 2, 1)
@@ -27,7 +29,7 @@ class AlongTheSeries(nn.Module):
         return cast(Tensor, self.layers(series.squeeze(2)).unsqueeze(2))
 
 
-def build_conv1d(config: Conv1d, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_conv1d(config: "Conv1d", channels: int, size: tuple[int, int]) -> nn.Module:
     """Three convolutions with batch norm and ReLU, padded by half their kernels.
 
     Wang, Yan, Oates 2017, Time Series Classification from Scratch with Deep Neural Networks: A

@@ -1,16 +1,19 @@
 """Conv4, the small network of the few-shot papers."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import Conv4
+if TYPE_CHECKING:
+    from ...spaces import Conv4
+
 
 POOLINGS = 4
 """How often it halves the image."""
 
 
-def build_conv4(config: Conv4, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_conv4(config: "Conv4", channels: int, size: tuple[int, int]) -> nn.Module:
     """Four blocks of convolution, batch norm, ReLU and max-pooling.
 
     Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv 1606.04080, section 4.1,

@@ -1,16 +1,19 @@
 """Which weights of a pretrained backbone are trained."""
 
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import Pretrained
+if TYPE_CHECKING:
+    from ...spaces import Pretrained
+
 
 FEWEST_BLOCKS = 4
 """A model whose parts are fewer has its largest container opened, until there are as many."""
 
 
-def freeze(network: nn.Module, config: Pretrained) -> None:
+def freeze(network: nn.Module, config: "Pretrained") -> None:
     """Leave trainable what the recipe says: all, nothing, or the last blocks.
 
     Raises:

@@ -4,18 +4,20 @@ F features, D embedding.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import HeadConfig
+if TYPE_CHECKING:
+    from ...spaces import HeadConfig
 
 
-def build_linear(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+def build_linear(config: "HeadConfig", features: int, embedding_dim: int) -> nn.Module:
     """One linear layer, F to D."""
     return nn.Linear(features, embedding_dim)
 
 
-def build_mlp(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+def build_mlp(config: "HeadConfig", features: int, embedding_dim: int) -> nn.Module:
     """Hidden layers with ReLU, each half as wide as the one before, and a linear layer to D.
 
     With 512 and two layers it is 512-256-D.
@@ -29,7 +31,7 @@ def build_mlp(config: HeadConfig, features: int, embedding_dim: int) -> nn.Modul
     return nn.Sequential(*layers, nn.Linear(inputs, embedding_dim))
 
 
-def build_bnneck(config: HeadConfig, features: int, embedding_dim: int) -> nn.Module:
+def build_bnneck(config: "HeadConfig", features: int, embedding_dim: int) -> nn.Module:
     """A linear layer without bias, then a batch norm whose shift is frozen at 0.
 
     Luo et al. 2019, Bag of Tricks and a Strong Baseline for Deep Person Re-identification,
@@ -41,7 +43,7 @@ def build_bnneck(config: HeadConfig, features: int, embedding_dim: int) -> nn.Mo
     return nn.Sequential(nn.Linear(features, embedding_dim, bias=False), norm)
 
 
-HEADS: dict[str, Callable[[HeadConfig, int, int], nn.Module]] = {
+HEADS: "dict[str, Callable[[HeadConfig, int, int], nn.Module]]" = {
     "linear": build_linear,
     "mlp": build_mlp,
     "bnneck": build_bnneck,

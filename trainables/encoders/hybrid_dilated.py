@@ -1,10 +1,13 @@
 """A small network whose convolutions see far without a gap."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import HybridDilated
+if TYPE_CHECKING:
+    from ...spaces import HybridDilated
+
 
 DILATIONS = (1, 2, 5)
 GRID = 4
@@ -12,7 +15,9 @@ GRID = 4
 LAYERS = (1024, 512, 128)
 
 
-def build_hybrid_dilated(config: HybridDilated, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_hybrid_dilated(
+    config: "HybridDilated", channels: int, size: tuple[int, int]
+) -> nn.Module:
     """Three dilated convolutions, the mean over a grid, and three layers.
 
     Wang et al. 2018, Understanding Convolution for Semantic Segmentation, arXiv 1702.08502: with

@@ -1,17 +1,20 @@
 """The convolutions of the first deep siamese network for one-shot learning."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import Koch
+if TYPE_CHECKING:
+    from ...spaces import Koch
+
 
 KERNELS = (10, 7, 4, 4)
 FACTORS = (1, 2, 2, 4)
 """Channels of each convolution, in units of the first one's."""
 
 
-def build_koch(config: Koch, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_koch(config: "Koch", channels: int, size: tuple[int, int]) -> nn.Module:
     """Four convolutions with ReLU, max-pooling after the first three.
 
     Koch, Zemel, Salakhutdinov 2015, Siamese Neural Networks for One-shot Image Recognition,

@@ -1,13 +1,15 @@
 """A multilayer perceptron, for vectors and for images that are flattened."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ...spaces import Mlp
+if TYPE_CHECKING:
+    from ...spaces import Mlp
 
 
-def build_mlp(config: Mlp, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_mlp(config: "Mlp", channels: int, size: tuple[int, int]) -> nn.Module:
     """Hidden layers of equal width with batch norm and ReLU, on flattened input.
 
     A vector of F numbers comes as an image of shape (1, 1, F).

@@ -5,11 +5,14 @@ B batch, F features, h and w sides of the map.
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ...spaces import Pool
+if TYPE_CHECKING:
+    from ...spaces import Pool
+
 
 START = 3.0
 """Exponent that GeM starts from, as in the paper."""
@@ -56,7 +59,7 @@ class GeM(nn.Module):
         return ((total - math.log(logarithms.shape[2])) / p).exp()
 
 
-POOLS: dict[Pool, Callable[[], nn.Module]] = {
+POOLS: "dict[Pool, Callable[[], nn.Module]]" = {
     "flatten": nn.Flatten,
     "average": AveragePool,
     "gem": GeM,

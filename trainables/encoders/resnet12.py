@@ -4,11 +4,13 @@ B batch, F features, h and w sides of the map.
 """
 
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from ...spaces import ResNet12
+if TYPE_CHECKING:
+    from ...spaces import ResNet12
+
 
 SLOPE = 0.1
 """Of the leaky ReLU below 0."""
@@ -39,7 +41,7 @@ class ResidualBlock(nn.Module):
         return cast(Tensor, self.last(self.convolutions(features) + self.shortcut(features)))
 
 
-def build_resnet12(config: ResNet12, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_resnet12(config: "ResNet12", channels: int, size: tuple[int, int]) -> nn.Module:
     """Four residual blocks, without drop-block.
 
     Lee et al. 2019, Meta-Learning with Differentiable Convex Optimization, arXiv 1904.03758,

@@ -2,17 +2,19 @@
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 
-from ...spaces import Timm
 from .torchvision_model import without_noise
 from .weights import load_weights, read_weights
 
+if TYPE_CHECKING:
+    from ...spaces import Timm
 
-def build_timm(config: Timm, channels: int, size: tuple[int, int]) -> nn.Module:
+
+def build_timm(config: "Timm", channels: int, size: tuple[int, int]) -> nn.Module:
     """Any model of timm by its name, without its classifier.
 
     Dropout and drop-path are off, as in `build_torchvision`. timm itself fits pretrained weights
@@ -55,7 +57,7 @@ def build_timm(config: Timm, channels: int, size: tuple[int, int]) -> nn.Module:
     return network
 
 
-def _require_map(network: nn.Module, config: Timm, channels: int, size: tuple[int, int]) -> None:
+def _require_map(network: nn.Module, config: "Timm", channels: int, size: tuple[int, int]) -> None:
     """Refuse tokens (B, N, F) and maps with the features last, which timm has too."""
     with torch.no_grad():
         shape = network.eval()(torch.zeros(1, channels, *size)).shape

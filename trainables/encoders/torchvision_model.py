@@ -5,12 +5,14 @@ B batch, C channels, F features.
 
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
-from ...spaces import ResNet18, Torchvision
 from .weights import COLORS, load_weights, read_weights
+
+if TYPE_CHECKING:
+    from ...spaces import ResNet18, Torchvision
 
 _POSITIONS = "encoder.pos_embedding"
 
@@ -32,12 +34,12 @@ class FlatMap(nn.Module):
         return flat.view(len(flat), self._features, -1, 1)
 
 
-def build_resnet18(config: ResNet18, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_resnet18(config: "ResNet18", channels: int, size: tuple[int, int]) -> nn.Module:
     """ResNet-18. He et al. 2016, arXiv 1512.03385."""
     return _build("resnet18", config, channels, size)
 
 
-def build_torchvision(config: Torchvision, channels: int, size: tuple[int, int]) -> nn.Module:
+def build_torchvision(config: "Torchvision", channels: int, size: tuple[int, int]) -> nn.Module:
     """Any classification model by its name.
 
     Its last layer becomes the head's place. Dropout and stochastic depth are off: they would draw
@@ -48,7 +50,7 @@ def build_torchvision(config: Torchvision, channels: int, size: tuple[int, int])
 
 
 def _build(
-    model: str, config: ResNet18 | Torchvision, channels: int, size: tuple[int, int]
+    model: str, config: "ResNet18 | Torchvision", channels: int, size: tuple[int, int]
 ) -> nn.Module:
     # torchvision takes a second or two to import, which Conv4 trials need not pay.
     from torchvision.models import get_model
