@@ -59,6 +59,11 @@ class StudyFolder:
         return self.path / "tune"
 
     @property
+    def episodes(self) -> Path:
+        """Accuracy of every episode, trial by trial."""
+        return self.path / "episodes"
+
+    @property
     def leaderboard(self) -> Path:
         """The leaderboard as CSV."""
         return self.path / "leaderboard.csv"

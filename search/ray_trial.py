@@ -36,6 +36,7 @@ FAILURE: Final = "failure"
 TRACEBACK: Final = "traceback"
 OUT_OF_MEMORY: Final = "out_of_memory"
 PEAK_BYTES: Final = "peak_bytes"
+EPISODE_SCORES: Final = "episode_scores"
 
 
 class RayTrial(tune.Trainable):
@@ -70,7 +71,8 @@ class RayTrial(tune.Trainable):
         """Train to the next report.
 
         Returns:
-            The step, the metric and the report; or the reason why the trial ends here.
+            The step, the metric, the report and the accuracy of each episode; or the reason why
+            the trial ends here.
         """
         try:
             if self._trial is None:
@@ -92,6 +94,7 @@ class RayTrial(tune.Trainable):
             STEP: report.step,
             "one_shot_accuracy": report.one_shot_accuracy,
             REPORT: report.to_dict(),
+            EPISODE_SCORES: self._trial.episode_scores.astype("float32"),
             PEAK_BYTES: peak_bytes(self._device()),
             tune.result.DONE: self._trial.is_done or report.is_collapsed,
         }

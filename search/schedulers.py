@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
@@ -10,16 +10,10 @@ from .leaderboard import METRIC
 from .options import SchedulerName
 from .ray_trial import NUMBER, STEP
 from .records import TrialRecord
+from .rungs import REDUCTION_FACTOR, grace_steps
 
 if TYPE_CHECKING:
     from ray.tune.experiment import Trial
-
-
-REDUCTION_FACTOR = 3
-"""One trial in three goes on at each rung."""
-
-NUM_CUTS: Final = 3
-"""Rungs below the full budget, where reports are dense enough to have so many."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +76,6 @@ class ResumableASHA(AsyncHyperBandScheduler):
         """Whether a trial goes on, by the rung that this step reaches; each rung once."""
         trial = cast("Trial", _Numbered(f"{number:05d}"))
         return self._brackets[0].on_result(trial, step, accuracy)
-
-
-def grace_steps(max_steps: int, report_every: int) -> int:
-    """The first rung: a 27th of the budget, rounded up to a report."""
-    least = -(-max_steps // REDUCTION_FACTOR**NUM_CUTS)
-    return min(max_steps, -(-least // report_every) * report_every)
 
 
 def build_scheduler(

@@ -15,6 +15,7 @@ from ..spaces import Space
 from ..trainables.report import Report
 from .leaderboard import METRIC
 from .ray_trial import (
+    EPISODE_SCORES,
     FAILURE,
     GPUS,
     NUMBER,
@@ -165,6 +166,8 @@ class StudyRecorder(Callback):
         if result[PEAK_BYTES]:
             self._packing.measured(shape_of(self._study.record(number).recipe), result[PEAK_BYTES])
         report = Report(**result[REPORT])
+        # Before the report: what the journal tells has its scores.
+        self._study.keep_episode_scores(number, report.step, result[EPISODE_SCORES])
         # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
         if self._study.report(number, report, is_last=bool(result.get(DONE))):
             attempt = self._study.record(number).attempts

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import ArrayLike, NDArray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -31,10 +32,12 @@ from ..spaces import (
     Value,
 )
 from ..trainables.report import Report
+from .episode_scores import EpisodeScores
 from .folder import StudyError, StudyFolder, read_yaml, write_yaml
 from .leaderboard import METRIC, Leaderboard
 from .records import TrialRecord
 from .records import TrialState as RecordState
+from .rungs import rung_steps
 
 STARTUP_TRIALS = 8
 
@@ -162,6 +165,24 @@ class Study:
             )
         return _record(trials[number])
 
+    def episode_scores(self, number: int, step: int | None = None) -> NDArray[np.float32] | None:
+        """Accuracy of each frozen episode at a report; see `EpisodeScores`.
+
+        Args:
+            number: Of the trial.
+            step: Of the report; by default the last one.
+
+        Returns:
+            Shape (E,); None where they were not kept: before the first report, at a step that is
+            neither a rung nor the newest, or in a study older than these files.
+        """
+        if step is None:
+            last = self.record(number).last_report
+            if last is None:
+                return None
+            step = last.step
+        return EpisodeScores(self.folder.episodes).read(number, step)
+
     def leaderboard(self) -> Leaderboard:
         """The trials, ranked."""
         return Leaderboard.from_records(
@@ -209,6 +230,13 @@ class Study:
             trial.set_user_attr(IS_OVER, True)
         trial.set_user_attr(key, report.to_dict())
         return True
+
+    def keep_episode_scores(self, number: int, step: int, scores: ArrayLike) -> None:
+        """Keep the accuracy of each frozen episode at a report of a running trial."""
+        budget = self.record(number).recipe.budget
+        EpisodeScores(self.folder.episodes).keep(
+            number, step, scores, rungs=rung_steps(budget.steps, budget.report_every)
+        )
 
     def finish(self, number: int) -> TrialRecord:
         """End a trial by what it reported: complete, pruned, or pruned and infeasible.

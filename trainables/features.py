@@ -4,7 +4,7 @@ I images, F features, h and w sides of a map, D embedding.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,3 +89,17 @@ def embed_features(encoder: Encoder, features: Tensor) -> Tensor:
     """
     encoder.eval()
     return torch.cat([encoder.embed_features(part) for part in features.split(BATCH)])
+
+
+def require_same_backbone(encoder: Encoder, state: Mapping[str, Tensor]) -> None:
+    """Refuse a checkpoint whose frozen backbone is not the one of the features.
+
+    Raises:
+        ValueError: If a value of the backbone differs from the checkpoint's.
+    """
+    for name, value in encoder.backbone.state_dict().items():
+        if not torch.equal(value, state[f"backbone.{name}"].to(value.device)):
+            raise ValueError(
+                f"encoder.weights must still be those that the checkpoint began with, got "
+                f"another {name}: put the file back, or start the trial anew"
+            )

@@ -23,7 +23,13 @@ from .embedding import embed
 from .encoders import Encoder, build_encoder
 from .episodes import score_episodes
 from .evaluation import mean_with_interval
-from .features import Features, backbone_key, compute_features, embed_features
+from .features import (
+    Features,
+    backbone_key,
+    compute_features,
+    embed_features,
+    require_same_backbone,
+)
 from .losses import build_objective
 from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
@@ -103,6 +109,7 @@ class Trial:
         self._step = 0
         self._seconds = 0.0
         self._spreads: list[float] = []
+        self._episode_scores = np.empty(0)
         self._start_window()
 
     @classmethod
@@ -135,6 +142,11 @@ class Trial:
     def is_done(self) -> bool:
         """Whether the budget is used up."""
         return self._step >= self._recipe.budget.steps
+
+    @property
+    def episode_scores(self) -> np.ndarray:
+        """Accuracy of each frozen episode at the last `evaluate`, shape (E,); empty before it."""
+        return self._episode_scores
 
     @property
     def encoder(self) -> Encoder:
@@ -181,7 +193,8 @@ class Trial:
         if not bool(torch.isfinite(raw).all()):
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
-        score = mean_with_interval(score_episodes(embeddings, self._prepared.episodes))
+        self._episode_scores = score_episodes(embeddings, self._prepared.episodes)
+        score = mean_with_interval(self._episode_scores)
         some = _spread_pairs(len(raw))
         labels = self._prepared.data.validation.labels[some]
         signs = collapse_signs(raw[some], torch.from_numpy(labels))
@@ -245,7 +258,7 @@ class Trial:
         self._seconds = state["seconds"]
         self._spreads = list(state["spreads"])
         if self._features:
-            self._require_same_backbone(state["encoder"])
+            require_same_backbone(self._encoder, state["encoder"])
         self._encoder.load_state_dict(state["encoder"])
         if self._average:
             self._average.network.load_state_dict(state["average"])
@@ -257,15 +270,6 @@ class Trial:
             self._scaler.load_state_dict(state["scaler"])
         self._window_steps, self._window_seconds = state["window"]
         self._loss_sum, self._active_sum = state["sums"]
-
-    def _require_same_backbone(self, state: dict[str, Tensor]) -> None:
-        """Refuse a checkpoint whose frozen backbone is not the one of the features."""
-        for name, value in self._encoder.backbone.state_dict().items():
-            if not torch.equal(value, state[f"backbone.{name}"].to(value.device)):
-                raise ValueError(
-                    f"encoder.weights must still be those that the checkpoint began with, got "
-                    f"another {name}: put the file back, or start the trial anew"
-                )
 
     def _train_step(self) -> None:
         """One update; nothing in here waits for the device."""

@@ -10,7 +10,8 @@ from reports import report
 
 from tripletune.search.ray_trial import NUMBER, STEP
 from tripletune.search.records import TrialRecord
-from tripletune.search.schedulers import ResumableASHA, build_scheduler, grace_steps
+from tripletune.search.rungs import grace_steps
+from tripletune.search.schedulers import ResumableASHA, build_scheduler
 from tripletune.spaces import Recipe
 
 BUDGET, EVERY = 90, 10

@@ -69,6 +69,20 @@ def test_every_trial_ends_and_keeps_its_curve(study: Study) -> None:
         assert record.attempts == 1
 
 
+def test_scores_of_the_episodes_are_kept_and_average_to_the_report(study: Study) -> None:
+    for record in study.records():
+        rungs = [report for report in record.reports if report.step in (2, 6, 18)]
+        for report in {*rungs, record.reports[-1]}:
+            scores = study.episode_scores(record.number, report.step)
+            assert scores is not None
+            assert scores.shape == (60,)
+            assert scores.mean() == pytest.approx(report.one_shot_accuracy, abs=1e-6)
+        assert study.episode_scores(record.number, 4) is None
+        newest = study.episode_scores(record.number)
+        assert newest is not None
+        assert newest.mean() == pytest.approx(record.reports[-1].one_shot_accuracy, abs=1e-6)
+
+
 def test_optuna_opens_the_storage(study: Study) -> None:
     trials = optuna.load_study(
         study_name="toy", storage=JournalStorage(JournalFileBackend(str(study.folder.journal)))

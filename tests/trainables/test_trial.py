@@ -240,6 +240,17 @@ def test_a_collapsing_trial_is_called_collapsed_at_its_third_report(
         assert report.is_collapsed == (index >= 2 and all(spreads[index - 2 : index + 1]))
 
 
+def test_a_report_is_the_mean_of_the_episode_scores(prepared: PreparedData) -> None:
+    trial = Trial(recipe(), prepared)
+    assert trial.episode_scores.shape == (0,)
+
+    trial.train(1)
+    report = trial.evaluate()
+
+    assert trial.episode_scores.shape == (50,)
+    assert trial.episode_scores.mean() == report.one_shot_accuracy
+
+
 def test_the_pixel_baseline_is_between_chance_and_1(prepared: PreparedData) -> None:
     score = baselines(prepared)["pixel_1nn"]
     assert 0.2 < score.low < score.one_shot_accuracy < score.high <= 1.0
