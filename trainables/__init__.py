@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .encoders import ENCODERS, Encoder, build_encoder
     from .evaluation import Score, baselines
     from .losses import LOSSES
+    from .metrics import evaluate_embeddings, evaluate_encoder
     from .miners import MINERS
     from .prepared import PreparedData, prepare
     from .report import Report
@@ -39,6 +40,8 @@ __all__ = [
     "baselines",
     "build_encoder",
     "default_device",
+    "evaluate_embeddings",
+    "evaluate_encoder",
     "export_checkpoint",
     "export_state",
     "load",
@@ -56,6 +59,7 @@ _MODULE_OF = {
     **dict.fromkeys(("ENCODERS", "Encoder", "build_encoder"), ".encoders"),
     **dict.fromkeys(("Score", "baselines"), ".evaluation"),
     "LOSSES": ".losses",
+    **dict.fromkeys(("evaluate_embeddings", "evaluate_encoder"), ".metrics"),
     "MINERS": ".miners",
     **dict.fromkeys(("PreparedData", "prepare"), ".prepared"),
     "Report": ".report",

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +24,11 @@ needs more is scored alone. Smaller is no faster, and much larger leaves the pro
 FEW_ROWS = 2_000_000
 """Embeddings gathered by a whole list, up to which one thread scores it: the chunks are so short
 that threads which wait for each other on a busy machine cost ten times what they save."""
+
+
+Stream = Literal["search", "confirm", "test"]
+"""What a list of episodes is for. Each has draws of its own from the same seed: a model that the
+search chose on its list is confirmed on another, or the luck of the first would count twice."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Episodes:
         return sha.hexdigest()[:12]
 
 
-def draw_episodes(data: ImageSet, config: EvaluationConfig) -> Episodes:
+def draw_episodes(
+    data: ImageSet, config: EvaluationConfig, *, stream: Stream = "search"
+) -> Episodes:
     """Episodes over the classes of a set, drawn from the configuration's seed.
 
     Within groups, every group with enough classes is as likely as any other. Support and query
@@ -58,6 +66,8 @@ def draw_episodes(data: ImageSet, config: EvaluationConfig) -> Episodes:
     Args:
         data: Validation images, sorted by class.
         config: N, K, Q, E, and whether an episode stays within one group.
+        stream: What the list is for. That of a search is drawn from `config.seed` itself, the
+            others from (`config.seed`, SHA-256 of the stream's name).
 
     Returns:
         The episodes; they depend on the class sizes and the seed, not on the pixels.
@@ -65,7 +75,7 @@ def draw_episodes(data: ImageSet, config: EvaluationConfig) -> Episodes:
     Raises:
         ValueError: If no group (or the set) has N classes of K + Q images.
     """
-    random = np.random.default_rng(config.seed)
+    random = np.random.default_rng(_entropy(config.seed, stream))
     counts = np.bincount(data.labels, minlength=data.num_classes)
     starts = np.cumsum(counts) - counts
     per_class = config.shot + config.queries
@@ -90,6 +100,12 @@ def draw_episodes(data: ImageSet, config: EvaluationConfig) -> Episodes:
     return Episodes(support=images[..., : config.shot], query=images[..., config.shot :])
 
 
+def _entropy(seed: int, stream: Stream) -> int | list[int]:
+    if stream == "search":
+        return seed
+    return [seed, int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "big")]
+
+
 def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
     """Share of the queries of each episode whose nearest class mean is their own.
 
@@ -105,6 +121,25 @@ def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
     Returns:
         Accuracy of each episode in [0, 1], float64, shape (E,).
     """
+    scores = [
+        # Row n answers for class n.
+        shares.diagonal(dim1=1, dim2=3).mean((1, 2))
+        for _, shares in answer_episodes(embeddings, episodes)
+    ]
+    return torch.cat(scores).cpu().numpy()
+
+
+def answer_episodes(embeddings: Tensor, episodes: Episodes) -> Iterator[tuple[slice, Tensor]]:
+    """What each query is taken for, a part of the list at a time.
+
+    Args:
+        embeddings: As for `score_episodes`.
+        episodes: The frozen list.
+
+    Yields:
+        Which episodes, and the share of each answer that goes to each class: 1 to the nearest,
+        1/k to each of k that are equally near; float64, shape (e, N, Q, N), the last the answer.
+    """
     # Distances do not change under a shift; after this one, equal embeddings are exact zeros, so
     # that ties are exact whatever order the matrix product sums in.
     origin = None  # of pixels, whose floats would take four times their memory: see _take
@@ -114,32 +149,30 @@ def score_episodes(embeddings: Tensor, episodes: Episodes) -> np.ndarray:
         embeddings = (embeddings - embeddings[:1]).float()
     support = torch.from_numpy(episodes.support).to(embeddings.device)
     query = torch.from_numpy(episodes.query).to(embeddings.device)
-    if embeddings.device.type == "cpu" and support.numel() + query.numel() <= FEW_ROWS:
-        with _one_thread():
-            return _scores(embeddings, support, query, origin)
-    return _scores(embeddings, support, query, origin)
-
-
-def _scores(
-    embeddings: Tensor, support: Tensor, query: Tensor, origin: Tensor | None
-) -> np.ndarray:
+    is_small = support.numel() + query.numel() <= FEW_ROWS
     num_episodes, way, num_queries = query.shape
     values = way * ((support.shape[2] + num_queries) * embeddings.shape[1] + num_queries * way)
-    scores = []
     size = max(1, CHUNK_VALUES // values)
     for start in range(0, num_episodes, size):
         chosen = slice(start, start + size)
-        means = _take(embeddings, support[chosen], origin).mean(2)  # (e, N, D)
-        queries = _take(embeddings, query[chosen], origin).flatten(1, 2)  # (e, N * Q, D)
-        # -d^2 / 2 up to |q|^2 / 2, which is the same for all classes of a query.
-        half = means.square().sum(2)[:, None, :]  # (e, 1, N)
-        nearness = torch.baddbmm(half, queries, means.mT, beta=-0.5)  # (e, N * Q, N)
-        is_nearest = nearness == nearness.amax(2, keepdim=True)
-        # Row n * Q + q belongs to class n.
-        is_right = is_nearest.view(-1, way, num_queries, way).diagonal(dim1=1, dim2=3)  # (e, Q, N)
-        num_nearest = is_nearest.sum(2).view(-1, way, num_queries).mT  # (e, Q, N)
-        scores.append((is_right.double() / num_nearest).mean((1, 2)))
-    return torch.cat(scores).cpu().numpy()
+        if embeddings.device.type == "cpu" and is_small:
+            with _one_thread():
+                shares = _shares(embeddings, support[chosen], query[chosen], origin)
+        else:
+            shares = _shares(embeddings, support[chosen], query[chosen], origin)
+        yield chosen, shares
+
+
+def _shares(embeddings: Tensor, support: Tensor, query: Tensor, origin: Tensor | None) -> Tensor:
+    _, way, num_queries = query.shape
+    means = _take(embeddings, support, origin).mean(2)  # (e, N, D)
+    queries = _take(embeddings, query, origin).flatten(1, 2)  # (e, N * Q, D)
+    # -d^2 / 2 up to |q|^2 / 2, which is the same for all classes of a query.
+    half = means.square().sum(2)[:, None, :]  # (e, 1, N)
+    nearness = torch.baddbmm(half, queries, means.mT, beta=-0.5)  # (e, N * Q, N)
+    is_nearest = nearness == nearness.amax(2, keepdim=True)
+    shares = is_nearest.double() / is_nearest.sum(2, keepdim=True)
+    return shares.view(-1, way, num_queries, way)
 
 
 @contextmanager

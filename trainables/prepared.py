@@ -13,7 +13,7 @@ from torch import Tensor
 from ..spaces import EvaluationConfig
 from .data import TrialData
 from .data.array_file import rows_at_once
-from .episodes import Episodes, draw_episodes
+from .episodes import Episodes, Stream, draw_episodes
 from .features import FeatureCache
 
 GPU_SHARE = 0.5
@@ -54,8 +54,20 @@ class PreparedData:
         return not is_mapped and self.train_images.device.type == self.device.type
 
 
-def prepare(data: TrialData, evaluation: EvaluationConfig, device: torch.device) -> PreparedData:
+def prepare(
+    data: TrialData,
+    evaluation: EvaluationConfig,
+    device: torch.device,
+    *,
+    stream: Stream = "search",
+) -> PreparedData:
     """Move a data set to a device and draw its episodes.
+
+    Args:
+        data: Training and validation images.
+        evaluation: Of the episodes.
+        device: To train on.
+        stream: What the episodes are for; `confirm` gives a list that no search has seen.
 
     Raises:
         ValueError: If the validation set cannot hold the episodes.
@@ -67,7 +79,7 @@ def prepare(data: TrialData, evaluation: EvaluationConfig, device: torch.device)
         device=device,
         train_images=_to_device(data.train.images, place),
         validation_images=_to_device(data.validation.images, place),
-        episodes=draw_episodes(data.validation, evaluation),
+        episodes=draw_episodes(data.validation, evaluation, stream=stream),
         mean=mean,
         std=std,
     )
