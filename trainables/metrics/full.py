@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ...spaces import EvaluationConfig
 from ..data import ImageSet
+from ..embedding import embed
 from ..episodes import Stream, draw_episodes
-from ..evaluation import embed
 from ..prepared import PreparedData
 from .confusion import confusion
 from .interval import clustered_mean
