@@ -84,6 +84,7 @@ from .sections import Choose, Parameter
 from .source import SpaceError, Value
 from .space import Space, preset_names
 from .tables import render_losses, render_losses_page
+from .task import TASK_RECORDS, TASKS, AnyTask, Supervised, TaskConfig, TaskFacts, Unsupervised
 from .tree import render_tree
 
 __all__ = [
@@ -94,8 +95,11 @@ __all__ = [
     "MINERS",
     "NCA",
     "RECORDS",
+    "TASKS",
+    "TASK_RECORDS",
     "Angular",
     "AnyEncoder",
+    "AnyTask",
     "ArcFace",
     "AugmentConfig",
     "BatchConfig",
@@ -166,12 +170,16 @@ __all__ = [
     "SplitConfig",
     "SquaredContrastive",
     "SupCon",
+    "Supervised",
+    "TaskConfig",
+    "TaskFacts",
     "Timm",
     "Torchvision",
     "Triplet",
     "TripletSwap",
     "TwoMarginContrastive",
     "Uniform",
+    "Unsupervised",
     "Value",
     "VarianceConfig",
     "from_scratch",

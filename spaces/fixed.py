@@ -13,6 +13,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
     {
         "version": "it names the format of the recipe",
         "seed": "the luckiest of several seeds is no better than the others",
+        "task.name": "trials are ranked by one metric",
         "budget": _EQUAL_BUDGETS,
         "evaluation": _SAME_EPISODES,
         "data.split": _SAME_CLASSES,

@@ -13,10 +13,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from .augment import AugmentConfig
+from .compatibility import LOSSES
 from .encoders import Conv4, EncoderConfig, is_frozen, minimum_size
 from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
+from .task import Supervised, TaskConfig
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -233,6 +235,7 @@ class Recipe(Record):
 
     version: Literal[1] = 1
     data: DataConfig = DataConfig()
+    task: TaskConfig = Supervised()
     encoder: EncoderConfig = Conv4()
     objective: ObjectiveConfig
     batch: BatchConfig = BatchConfig()
@@ -346,6 +349,38 @@ class Recipe(Record):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_are_not_seen(self) -> Self:
+        task, objective = self.task, self.objective
+        if task.FACTS.uses_labels:
+            return self
+        why = f"with task {task.name}, which sees no labels"
+        loss = objective.loss
+        if LOSSES[loss.name].has_proxies or getattr(loss, "learn_beta", "no") == "class":
+            key = "name" if LOSSES[loss.name].has_proxies else "learn_beta"
+            raise broken_rule(
+                f"objective.loss.{key}",
+                f"must not learn anything for a class {why}",
+                f"{loss.name!r}",
+                "write another",
+            )
+        if objective.miner.scope == "bank":
+            raise broken_rule(
+                "objective.miner.scope", f"must be batch {why}", "'bank'", "write batch"
+            )
+        if self.batch.draw != "any":
+            raise broken_rule(
+                "batch.draw",
+                f"must be any {why} and no groups",
+                f"{self.batch.draw!r}",
+                "write any",
+            )
+        if self.batch.rotations_as_classes:
+            raise broken_rule(
+                "batch.rotations_as_classes", f"must be false {why}", "true", "write false"
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain nested data, every value written out."""
         return self.model_dump(mode="json")
@@ -356,7 +391,8 @@ class Recipe(Record):
 
         Where the data lie (`data.path`, `data.storage`) is left out: the same recipe on another
         machine keeps its name, and the fingerprint of the data is recorded beside it. So are
-        augmentations that were never touched: recipes older than them keep their names.
+        augmentations that were never touched and a supervised task: recipes older than them keep
+        their names.
         """
         content, untouched = self.to_dict(), AugmentConfig().model_dump(mode="json")
         content["augment"] = {
@@ -364,6 +400,8 @@ class Recipe(Record):
             for key, value in content["augment"].items()
             if not isinstance(value, dict) or value != untouched[key]
         }
+        if self.task == Supervised():
+            del content["task"]
         del content["data"]["path"], content["data"]["storage"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .sampler import Batch, BatchSampler
+from .sampler import Batch, Sampler
 
 READ_AHEAD = 3
 """Batches that are read before they are needed."""
@@ -39,7 +39,7 @@ class BatchReader:
     used again. The thread ends with the reader.
     """
 
-    def __init__(self, images: Tensor, sampler: BatchSampler, size: int, device: torch.device):
+    def __init__(self, images: Tensor, sampler: Sampler, size: int, device: torch.device):
         """Make the buffers; nothing is read yet.
 
         Args:
@@ -113,7 +113,7 @@ class BatchReader:
         self._ahead.clear()
 
 
-def _gather(images: np.ndarray, sampler: BatchSampler, step: int, buffer: _Buffer) -> Batch:
+def _gather(images: np.ndarray, sampler: Sampler, step: int, buffer: _Buffer) -> Batch:
     """Draw the batch of a step and copy its images into a buffer."""
     batch = sampler.draw(step)
     if buffer.copied is not None:

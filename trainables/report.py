@@ -1,6 +1,7 @@
 """What a trial says of itself at each evaluation."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -10,7 +11,8 @@ class Report:
 
     Attributes:
         step: Optimiser updates done.
-        one_shot_accuracy: Mean over the frozen episodes of the validation classes, in [0, 1].
+        one_shot_accuracy: Mean over the frozen episodes of the validation classes, in [0, 1];
+            under a task that is judged otherwise, its metric: `spaces.TASKS` names it.
         interval_low: Lower end of its 95 % interval over episodes.
         interval_high: Upper end.
         loss: Mean training loss since the last report; never a measure of progress across losses.
@@ -26,6 +28,7 @@ class Report:
         seconds: Training and evaluation time of the trial so far, over all attempts.
         images_per_second: Of training, since the last report.
         is_collapsed: Whether the spread has been below the verdict's bound for three reports.
+        scores: Other numbers of the task, by name.
     """
 
     step: int
@@ -43,6 +46,7 @@ class Report:
     seconds: float
     images_per_second: float
     is_collapsed: bool
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a flat mapping of plain values."""

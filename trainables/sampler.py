@@ -5,6 +5,7 @@ class.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,6 +30,19 @@ class Batch:
     images: Tensor
     quarter_turns: Tensor
     labels: Tensor
+
+
+class Sampler(Protocol):
+    """Draws the batch of a step; the same step always gives the same batch.
+
+    Attributes:
+        num_classes: That labels may name.
+    """
+
+    num_classes: int
+
+    def draw(self, step: int) -> Batch:
+        """The batch of a step."""
 
 
 class BatchSampler:

@@ -6,7 +6,7 @@ No Ray in here: the same class runs a trial of a search, `tripletune train` and 
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,13 +15,11 @@ from torch.nn.functional import normalize
 
 from ..spaces import ComputeConfig, ObjectiveConfig, Recipe, is_frozen
 from .allocator import keep_freed_memory
-from .augment import augment
 from .collapse import collapse_signs, is_collapsed
 from .compiling import in_mode
 from .compute import decide_compute
 from .embedding import embed
 from .encoders import Encoder, build_encoder
-from .episodes import score_episodes
 from .evaluation import mean_with_interval
 from .features import (
     Features,
@@ -30,14 +28,15 @@ from .features import (
     embed_features,
     require_same_backbone,
 )
-from .losses import build_objective
+from .losses import Objective
 from .miners import Bank
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
-from .precision import autocast, gradient_scaler
+from .precision import gradient_scaler
 from .prepared import PreparedData
 from .reader import BatchReader
 from .report import Report
-from .sampler import Batch, BatchSampler
+from .sampler import Batch
+from .tasks import TASKS, Network
 from .whole_file import whole_file
 
 SIGNS_PAIRS = 256
@@ -70,7 +69,6 @@ class Trial:
             keep_freed_memory()
         self._prepared = prepared
         self._device = prepared.device
-        self._sampler = BatchSampler(recipe.batch, data, recipe.seed)
         self._encoder = build_encoder(
             recipe.encoder,
             channels=data.channels,
@@ -79,16 +77,11 @@ class Trial:
             std=prepared.std,
             seed=recipe.seed,
         ).to(self._device)
+        self._task = TASKS[recipe.task.name](recipe, prepared, self._encoder)
+        self._sampler, self._objective = self._task.sampler, self._task.objective.to(self._device)
         self._features = self._shared_features(recipe) if is_frozen(recipe.encoder) else None
         decay = recipe.optimizer.average_decay
         self._average = WeightAverage(self._encoder, decay) if decay else None
-        self._objective = build_objective(
-            recipe.objective,
-            batch=recipe.batch,
-            embedding_dim=recipe.encoder.embedding_dim,
-            num_classes=self._sampler.num_classes,
-            seed=recipe.seed,
-        ).to(self._device)
         self._bank = self._empty_bank(recipe.objective)
         # What a bank chooses is known only when its step has come: nothing to read ahead. A frozen
         # backbone has read every image already.
@@ -102,8 +95,12 @@ class Trial:
         compute, self._precision, mode = decide_compute(recipe, self._shape(recipe), self._device)
         self._recipe = recipe.model_copy(update={"compute": compute})
         self._scaler = gradient_scaler(self._precision, self._device)
-        self._forward = in_mode(
-            mode, self._encoder, self._shape(recipe), self._precision, self._device
+        forward = in_mode(mode, self._encoder, self._shape(recipe), self._precision, self._device)
+        self._network = Network(
+            self._encoder,
+            self._encoder.embed_features if self._features else forward,
+            self._precision,
+            self._device,
         )
         self._generator = torch.Generator(self._device)
         self._step = 0
@@ -193,7 +190,7 @@ class Trial:
         if not bool(torch.isfinite(raw).all()):
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
-        self._episode_scores = score_episodes(embeddings, self._prepared.episodes)
+        self._episode_scores = self._task.units(self.encoder, embeddings)
         score = mean_with_interval(self._episode_scores)
         some = _spread_pairs(len(raw))
         labels = self._prepared.data.validation.labels[some]
@@ -212,10 +209,11 @@ class Trial:
             mean_positive_distance=signs.mean_positive_distance,
             mean_negative_distance=signs.mean_negative_distance,
             embedding_norm=signs.embedding_norm,
-            collapse_gap=abs(loss - self._objective.collapse_value(raw.mean(dim=0))),
+            collapse_gap=abs(loss - self._task.collapse_value(raw.mean(dim=0))),
             seconds=self._seconds,
             images_per_second=self._images_per_second(),
             is_collapsed=is_collapsed(self._spreads),
+            scores=dict(self._task.scores(self.encoder, embeddings)),
         )
         self._start_window()
         return report
@@ -274,21 +272,16 @@ class Trial:
     def _train_step(self) -> None:
         """One update; nothing in here waits for the device."""
         optimizer, budget = self._recipe.optimizer, self._recipe.budget
-        self._objective.set_progress(self._step / budget.steps)
+        self._task.set_progress(self._step / budget.steps)
         seed = np.random.SeedSequence((self._recipe.seed, self._step)).generate_state(1)
         self._generator.manual_seed(int(seed[0]))
         indices, quarter_turns, labels = self._batch()
-        if self._features:
-            features = self._features.train[indices]
-            with autocast(self._precision, self._device):
-                embeddings = self._encoder.embed_features(features)
-        else:
-            images = augment(
-                self._images_of(indices), self._recipe.augment, quarter_turns, self._generator
-            )
-            with autocast(self._precision, self._device):
-                embeddings = self._forward(images)
-        output = self._objective(embeddings, labels, self._generator)
+        inputs = (
+            self._features.train[indices]
+            if self._features
+            else self._task.augment(self._images_of(indices), quarter_turns, self._generator)
+        )
+        output = self._task.loss(self._network, inputs, labels, self._generator)
         self._optimizer.zero_grad(set_to_none=True)
         scaler = self._scaler
         (output.value if scaler is None else scaler.scale(output.value)).backward()
@@ -332,7 +325,8 @@ class Trial:
         # Every third image is an anchor, so that each class of the batch has some.
         anchors = indices[::3][: len(indices) // 3]  # (A,)
         uniform = torch.rand(len(anchors), 2, generator=self._generator, device=self._device)
-        positives, negatives = self._bank.choose(anchors, uniform, self._objective.setting.margin)
+        margin = cast(Objective, self._objective).setting.margin
+        positives, negatives = self._bank.choose(anchors, uniform, margin)
         chosen = torch.cat([anchors, positives, negatives])  # (3A,)
         return chosen, torch.zeros_like(chosen), self._train_labels[chosen]
 

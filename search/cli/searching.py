@@ -36,7 +36,7 @@ class Wandb(StrEnum):
 @app.command(name="search")
 def search_command(
     space: Annotated[
-        str, typer.Argument(help="A space file, or a preset: quickstart, omniglot.")
+        str, typer.Argument(help="A space file, or a preset: quickstart, mushrooms, ...")
     ] = "quickstart",
     data: Annotated[
         str | None,

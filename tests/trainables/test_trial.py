@@ -27,6 +27,7 @@ from tripletune.spaces import (
     VarianceConfig,
 )
 from tripletune.trainables import PreparedData, Report, Trial, baselines, prepare
+from tripletune.trainables.losses import Objective
 
 OBJECTIVES = {
     "supcon": recipe().objective,
@@ -140,7 +141,9 @@ def test_a_scheduled_objective_changes_its_miner_and_margin_with_the_budget(
         objective=OBJECTIVES["schedule"], budget=BudgetConfig(steps=10, report_every=5)
     )
     trial = Trial(config, prepared)
-    setting = trial._objective.setting
+    objective = trial._objective
+    assert isinstance(objective, Objective)
+    setting = objective.setting
     found = []
     for _ in range(10):
         trial.train(1)

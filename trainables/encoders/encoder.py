@@ -59,10 +59,18 @@ class Encoder(nn.Module):
         Returns:
             Shape (B, F); before a pooling that learns, the map, (B, F, h, w).
         """
+        features = self.feature_map(images)
+        return cast(Tensor, features if self._does_pool_learn else self.pool(features))
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """What the backbone makes of images: a map (B, F, h, w), or vectors (B, F)."""
         normalised = (images - self.mean) / self.std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        features = self.backbone(normalised)
-        return cast(Tensor, features if self._does_pool_learn else self.pool(features))
+        return cast(Tensor, self.backbone(normalised))
+
+    def embed_map(self, features: Tensor) -> Tensor:
+        """Raw embeddings, (B, D), of what `feature_map` gave."""
+        return cast(Tensor, self.head(self.pool(features)))
 
     def embed_features(self, features: Tensor) -> Tensor:
         """Raw embeddings, (B, D), of what `features` gave."""

@@ -1,0 +1,17 @@
+"""Kinds of trials by name: what a step lowers, and what a report scores."""
+
+from collections.abc import Callable
+
+from ...spaces import Recipe
+from ..encoders import Encoder
+from ..prepared import PreparedData
+from .supervised import build_supervised
+from .task import Network, Task
+from .unsupervised import build_unsupervised
+
+TASKS: dict[str, Callable[[Recipe, PreparedData, Encoder], Task]] = {
+    "supervised": build_supervised,
+    "unsupervised": build_unsupervised,
+}
+
+__all__ = ["TASKS", "Network", "Task"]
