@@ -24,7 +24,9 @@ def test_presets_validate_and_a_typo_in_one_does_not(name: str) -> None:
         wrong[section]["clases"] = 3
         assert not VALIDATOR.is_valid(wrong)
     wrong = copy.deepcopy(data)
-    wrong["objective"]["one_of"]["triplet"]["loss"]["margn"] = 3
+    objective = wrong["objective"]
+    branches = objective.get("one_of", {"the only": objective})
+    next(iter(branches.values()))["loss"]["margn"] = 3
     assert not VALIDATOR.is_valid(wrong)
 
 
