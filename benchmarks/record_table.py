@@ -31,7 +31,13 @@ import numpy as np
 import torch
 
 from tripletune.spaces import Choice, Distribution, Int, LogUniform, Recipe, Space, Uniform, Value
-from tripletune.trainables import ImageSet, PreparedData, Trial, TrialData, load_trial_data, prepare
+from tripletune.trainables import (
+    ImageSet,
+    PreparedData,
+    Trial,
+    load_trial_data,
+    prepare,
+)
 from tripletune.trainables import trial as trial_module
 
 TABLES = Path(__file__).parent / "tables"

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes", "nsga2"]
 SchedulerName = Literal["asha", "none"]
 WandbMode = Literal["auto", "online", "offline", "off"]
 
@@ -19,6 +20,7 @@ class SearchOptions:
         gpus_per_trial: Ray GPUs of a trial, fractions too; None is 1 where there are GPUs, else 0.
             `auto` packs as many trials on a GPU as its memory holds, by a short measurement.
         scheduler: `asha` stops the worse trials early, `none` trains all to the end.
+        sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.
         wandb: Where the trials go besides the study: `auto` is online with a W&B login and offline
@@ -32,6 +34,7 @@ class SearchOptions:
     cpus_per_trial: float | None = None
     gpus_per_trial: float | Literal["auto"] | None = None
     scheduler: SchedulerName = "asha"
+    sampler: SamplerName = "tpe"
     seed: int = 0
     address: str | None = None
     wandb: WandbMode = "auto"

@@ -30,6 +30,7 @@ from .ray_trial import (
     USES_GPU,
 )
 from .records import TrialRecord
+from .samplers import SpaceExhausted
 from .study import Study
 from .trackers import Tracker
 
@@ -77,7 +78,12 @@ class StudySearcher(Searcher):
         if self._unfinished:
             record = self._unfinished.popleft()
         elif self._num_asked < self._num_trials:
-            record = self._study.ask(self._space)
+            try:
+                record = self._study.ask(self._space)
+            except SpaceExhausted as exhausted:
+                logger.warning("the search ends early: %s", exhausted)
+                self._num_trials = self._num_asked
+                return self.suggest(trial_id)
             self._num_asked += 1
         elif self._live:
             return None  # one of them may have to be tried again

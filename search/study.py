@@ -27,7 +27,6 @@ from ..spaces import (
     LogUniform,
     Recipe,
     Space,
-    SpaceError,
     Uniform,
     Value,
 )
@@ -38,8 +37,7 @@ from .leaderboard import METRIC, Leaderboard
 from .records import TrialRecord
 from .records import TrialState as RecordState
 from .rungs import rung_steps
-
-STARTUP_TRIALS = 8
+from .samplers import SpaceExhausted, build_sampler
 
 REPORT = "report"
 FAILURE = "failure"
@@ -100,7 +98,7 @@ class Study:
             with _quiet_optuna():
                 study = optuna.create_study(
                     storage=_storage(folder),
-                    sampler=_sampler(int(settings.options["seed"]), num_trials=0),
+                    sampler=_sampler(settings, folder.name),
                     study_name=folder.name,
                     direction="maximize",
                     # A start that was cut off before the settings were written left an empty one.
@@ -129,7 +127,7 @@ class Study:
                 study_name=folder.name,
                 storage=_storage(folder),
             )
-            study.sampler = _sampler(int(settings.options["seed"]), len(study.get_trials()))
+            study.sampler = _sampler(settings, str(folder.settings))
         except Exception as error:  # whatever YAML, Optuna or the file system say
             raise StudyError(f"the study in {folder.path} cannot be read: {error}") from error
         return cls(folder, settings, study)
@@ -192,14 +190,20 @@ class Study:
     # ---- writing -------------------------------------------------------------------------------
 
     def ask(self, space: Space) -> TrialRecord:
-        """A new trial: Optuna's next suggestion as a recipe."""
-        trial = self._study.ask()
-        try:
-            recipe = space.build(lambda name, distribution: _suggest(trial, name, distribution))
-        except SpaceError:
-            # A rule over three sections, which the check of a space may not reach: draw again.
-            self._study.tell(trial, state=TrialState.FAIL)
-            return self.ask(space)
+        """A new trial: Optuna's next suggestion as a recipe that the study does not have yet.
+
+        Raises:
+            SpaceExhausted: If the study has every recipe of the space.
+        """
+        with _quiet_optuna():
+            trial = self._study.ask()
+            try:
+                recipe = space.build(
+                    lambda name, distribution: _suggest(trial, name, distribution)
+                )
+            except SpaceExhausted:
+                self._study.tell(trial, state=TrialState.FAIL)
+                raise
         trial.set_user_attr(RECIPE, recipe.to_dict())
         self._running[trial.number] = trial
         return TrialRecord(trial.number, "running", recipe, (), 0, None)
@@ -316,21 +320,12 @@ def _storage(folder: StudyFolder) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(folder.journal)))
 
 
-def _sampler(seed: int, num_trials: int) -> optuna.samplers.BaseSampler:
-    """TPE over each branch jointly; running trials count as bad, so that workers spread out.
-
-    Args:
-        seed: Of the study.
-        num_trials: That it has already; a resumed study must not draw its first trials again.
-    """
+def _sampler(settings: StudySettings, origin: str) -> optuna.samplers.BaseSampler:
+    """What the options name, over the study's space; studies of an older version had `tpe`."""
+    options = settings.options
+    space = Space.from_text(settings.space, origin=origin)
     with _quiet_optuna():
-        return optuna.samplers.TPESampler(
-            n_startup_trials=STARTUP_TRIALS,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            seed=int(np.random.SeedSequence((seed, num_trials)).generate_state(1)[0]),
-        )
+        return build_sampler(options.get("sampler", "tpe"), space, int(options["seed"]))
 
 
 @contextmanager

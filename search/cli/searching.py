@@ -25,6 +25,17 @@ class Scheduler(StrEnum):
     NONE = "none"
 
 
+class Sampler(StrEnum):
+    """What chooses the recipes, as `SamplerName`."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+    QMC = "qmc"
+    GP = "gp"
+    CMAES = "cmaes"
+    NSGA2 = "nsga2"
+
+
 class Wandb(StrEnum):
     """Where trials are logged besides the study, as `WandbMode` without `off`."""
 
@@ -56,6 +67,7 @@ def search_command(
     scheduler: Annotated[
         Scheduler, typer.Option(help="asha stops the worse trials early.")
     ] = Scheduler.ASHA,
+    sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
     seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
     set_: Annotated[
         list[str] | None,
@@ -90,6 +102,7 @@ def search_command(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,
+        sampler=sampler.value,
         seed=seed,
         address=address,
         wandb="off" if no_wandb else wandb.value,

@@ -1,0 +1,150 @@
+"""The sampler of a study: whole recipes, none twice, each from a seed of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from ...spaces import Space, Value
+from .draft import Draft, Key, SpaceExhausted, draw_with, key_of
+from .quasi_random import QuasiRandomSampler
+from .view import StudyView
+
+MakeSampler = Callable[[Space, int], BaseSampler]
+"""A sampler of Optuna's for one draw, from the space and a seed."""
+
+ATTEMPTS = 8
+"""Draws of the sampler itself before chance takes over."""
+
+RANDOM_ATTEMPTS = 200
+"""Draws by chance before the space counts as tried through."""
+
+
+class RecipeSampler(BaseSampler):
+    """Draws whole recipes with one of Optuna's samplers.
+
+    - The seed of a draw is that of the study and the trial's number: a resumed study goes on as
+      an uninterrupted one would, and a sampler that does not look at other trials (`random`,
+      `qmc`) suggests the same in whatever order they finish.
+    - The first trials are drawn without a model, counted by the trials that were started, not by
+      those that are over: many workers do not make it more.
+    - A recipe that the study has already, or that breaks a rule of recipes, is drawn again.
+    """
+
+    def __init__(
+        self, make: MakeSampler, space: Space, *, seed: int, num_startup: int, max_read: int
+    ) -> None:
+        """Draw from a space.
+
+        Args:
+            make: Of the sampler.
+            space: What may be tried.
+            seed: Of the study.
+            num_startup: Trials that are drawn from even points instead of by the sampler.
+            max_read: Finished trials that the sampler gets to see at most; see `worth_reading`.
+        """
+        self._make = make
+        self._space = space
+        self._seed = seed
+        self._num_startup = num_startup
+        self._max_read = max_read
+        self._draft: Draft | None = None
+        self._keys: dict[int, Key] = {}
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters of the recipe that this trial shall get, which is drawn here."""
+        fixed: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
+        trials = study._get_trials(deepcopy=False)
+        tried = self._tried(trials, trial.number)
+        view = StudyView(study, worth_reading(trials, trial.number, self._max_read))
+        for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
+            sampler = self._sampler(trial.number, attempt)
+            draft = draw_with(sampler, view, trial, self._space, fixed)
+            if draft is not None and (draft.key not in tried or fixed):
+                self._draft = draft
+                return dict(draft.distributions)
+        raise SpaceExhausted(
+            f"no new recipe in {ATTEMPTS + RANDOM_ATTEMPTS} draws: the {len(tried)} trials have "
+            "all that the space holds; widen it to search on"
+        )
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The recipe drawn for this trial."""
+        assert self._draft is not None, "Optuna infers the space before it samples"
+        return dict(self._draft.values)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Refuse: a draft has every parameter of its recipe."""
+        raise LookupError(
+            f"{param_name} must be a parameter of the space, it is none of its draft"
+        )
+
+    def _sampler(self, number: int, attempt: int) -> BaseSampler:
+        """What draws a trial: even points first, then the sampler, at last chance."""
+        if attempt < ATTEMPTS and number >= self._num_startup:
+            return self._make(self._space, seed_of(self._seed, number, attempt))
+        # A draw that could not be used is repeated in another scrambling: far along the same one,
+        # points share their leading digits.
+        return QuasiRandomSampler(
+            self._space, seed=seed_of(self._seed, *([attempt] if attempt else []))
+        )
+
+    def _tried(self, trials: Sequence[FrozenTrial], number: int) -> set[Key]:
+        """Recipes of the other trials; those that have one keep it."""
+        for trial in trials:
+            if trial.number not in self._keys and trial.params and trial.number != number:
+                self._keys[trial.number] = key_of(trial.params)
+        return {key for at, key in self._keys.items() if at != number}
+
+
+def seed_of(*parts: int) -> int:
+    """A seed of 32 bits that all parts decide."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def worth_reading(trials: Sequence[FrozenTrial], number: int, max_read: int) -> list[FrozenTrial]:
+    """The trials that a sampler gets to see, by number.
+
+    All that run, and of those that are over at most `max_read`: the best quarter of what may be
+    read, and evenly many of the rest, so that the cost of a suggestion does not grow with the
+    study. Failed trials are not among them.
+    """
+    running = [t for t in trials if t.state == TrialState.RUNNING and t.number != number]
+    over = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    if len(over) > max_read:
+        ranked = sorted(over, key=_rank)
+        best, rest = ranked[: max_read // 4], sorted(ranked[max_read // 4 :], key=_number)
+        places = np.linspace(0, len(rest) - 1, max_read - len(best)).round().astype(int)
+        over = [*best, *(rest[place] for place in places)]
+    # The trial itself is among them: samplers ask how far it is.
+    own = [t for t in trials if t.number == number]
+    return sorted([*running, *over, *own], key=_number)
+
+
+def _rank(trial: FrozenTrial) -> tuple[bool, bool, int, float]:
+    """Best first, as TPE ranks: feasible, complete, far, good."""
+    is_infeasible = any(value > 0 for value in trial.constraints.values())
+    if trial.state == TrialState.COMPLETE and len(trial.values) == 1:
+        return is_infeasible, False, 0, -trial.values[0]
+    if trial.state == TrialState.COMPLETE:
+        return is_infeasible, False, 0, 0.0
+    step, value = max(trial.intermediate_values.items(), default=(0, 0.0))
+    return is_infeasible, True, -step, -value
+
+
+def _number(trial: FrozenTrial) -> int:
+    return trial.number
