@@ -145,8 +145,11 @@ def resume(
 
 def _with_absolute_path(space: Space) -> Space:
     """The space with its data where they are now, for a resume from another folder."""
-    path = space.data_configs()[0].path
-    return space.with_values({"data.path": str(Path(path).resolve())}) if path else space
+    config = space.data_configs()[0]
+    paths = {"data.path": config.path, "data.split.path": config.split.path}
+    return space.with_values(
+        {name: str(Path(path).resolve()) for name, path in paths.items() if path}
+    )
 
 
 def _run(

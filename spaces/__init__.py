@@ -76,13 +76,13 @@ from .recipe import (
     EvaluationConfig,
     OptimizerConfig,
     Recipe,
-    SplitConfig,
 )
 from .recipe_yaml import recipe_from_yaml, recipe_to_yaml
 from .schema import space_schema
 from .sections import Choose, Parameter
 from .source import SpaceError, Value
 from .space import Space, preset_names
+from .split import SplitConfig
 from .tables import render_losses, render_losses_page
 from .task import TASK_RECORDS, TASKS, AnyTask, Supervised, TaskConfig, TaskFacts, Unsupervised
 from .tree import render_tree

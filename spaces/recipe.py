@@ -18,42 +18,13 @@ from .encoders import Conv4, EncoderConfig, is_frozen, minimum_size
 from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
+from .split import SplitConfig
 from .task import Supervised, TaskConfig
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 _IMAGES = ("glyphs", "folder", "omniglot")
 """Data sets whose items are square images."""
-
-
-class SplitConfig(Record):
-    """How classes are divided: no class is ever on two sides.
-
-    Attributes:
-        by: Whole groups (alphabets, scripts, categories), single classes, or a published split:
-            `omniglot_vinyals` validates on the five alphabets that Vinyals et al. validate on
-            (arXiv 1606.04080; names as released with arXiv 1703.05175) and trains on the other
-            background alphabets; shares and seed then play no part.
-        validation: Share of the groups or classes that score the trials.
-        test: Share that no trial can open.
-        seed: Of the permutation that divides them.
-    """
-
-    by: Literal["group", "class", "omniglot_vinyals"] = "group"
-    validation: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    test: Share = 0.2
-    seed: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _leaves_classes_to_train_on(self) -> Self:
-        if self.validation + self.test >= 1.0:
-            raise broken_rule(
-                "validation",
-                "must be < 1 together with test, so that classes are left to train on",
-                f"validation={self.validation:g}, test={self.test:g}",
-                "lower one of them",
-            )
-        return self
 
 
 class DataConfig(Record):
@@ -389,10 +360,10 @@ class Recipe(Record):
     def digest(self) -> str:
         """Hash that names the recipe: 12 hexadecimal digits of the SHA-256 of its content.
 
-        Where the data lie (`data.path`, `data.storage`) is left out: the same recipe on another
-        machine keeps its name, and the fingerprint of the data is recorded beside it. So are
-        augmentations that were never touched and a supervised task: recipes older than them keep
-        their names.
+        Where the data lie (`data.path`, `data.split.path`, `data.storage`) is left out: the same
+        recipe on another machine keeps its name, and fingerprint and split of the data are
+        recorded beside it. So are augmentations that were never touched and a supervised task:
+        recipes older than them keep their names.
         """
         content, untouched = self.to_dict(), AugmentConfig().model_dump(mode="json")
         content["augment"] = {
@@ -403,6 +374,7 @@ class Recipe(Record):
         if self.task == Supervised():
             del content["task"]
         del content["data"]["path"], content["data"]["storage"]
+        content["data"]["split"].pop("path", None)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

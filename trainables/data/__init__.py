@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from .loading import DATASETS, TrialData, default_cache_dir, load_trial_data
     from .preprocessing import Preprocessing
     from .sides import receive_side
+    from .split_lists import PUBLISHED
     from .splits import Split, split_classes
 
 __all__ = [
     "DATASETS",
+    "PUBLISHED",
     "ArrayFile",
     "DataError",
     "DecodedSet",
@@ -42,6 +44,7 @@ _MODULE_OF = {
     **dict.fromkeys(("DATASETS", "TrialData", "default_cache_dir", "load_trial_data"), ".loading"),
     "Preprocessing": ".preprocessing",
     "receive_side": ".sides",
+    "PUBLISHED": ".split_lists",
     **dict.fromkeys(("Split", "split_classes"), ".splits"),
 }
 
