@@ -17,8 +17,7 @@ import torch
 
 from tripletune.spaces import Recipe, Space
 from tripletune.trainables import ImageSet, Preprocessing, Trial, TrialData, prepare
-from tripletune.trainables.collapse import collapse_signs
-from tripletune.trainables.trial import SIGNS_PAIRS
+from tripletune.trainables.collapse import SIGNS_PAIRS, collapse_signs
 
 ROUNDS, STEPS = 5, 4
 

@@ -9,6 +9,7 @@ hides a collapse: ranking survives tiny distances. The spread of the embeddings 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,10 @@ SMALLEST_SPREAD = 0.1
 
 NUM_REPORTS = 3
 """How many reports in a row it takes: the first steps of a healthy run may dip."""
+
+
+SIGNS_PAIRS = 256
+"""Pairs of neighbouring validation images that a trial reads the signs from."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ def collapse_signs(embeddings: Tensor, labels: Tensor) -> CollapseSigns:
         mean_negative_distance=float(distances[is_negative].mean()),
         embedding_norm=float(torch.linalg.vector_norm(raw, dim=1).mean()),
     )
+
+
+def spread_pairs(num_images: int) -> np.ndarray:
+    """Images to read the signs from, spread over the set; neighbours are mostly of one class."""
+    first = np.linspace(0, num_images - 2, min(SIGNS_PAIRS, num_images - 1)).astype(np.int64)
+    return np.unique(np.stack([first, first + 1]))
 
 
 def is_collapsed(spreads: Sequence[float]) -> bool:

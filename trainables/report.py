@@ -1,13 +1,13 @@
 """What a trial says of itself at each evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Report:
-    """One evaluation of one trial; every value is a plain number.
+    """One evaluation of one trial; every value is a plain number, or names several.
 
     Attributes:
         step: Optimiser updates done.
@@ -29,6 +29,8 @@ class Report:
         images_per_second: Of training, since the last report.
         is_collapsed: Whether the spread has been below the verdict's bound for three reports.
         scores: Other numbers of the task, by name.
+        sizes: At the end of the budget, by number of leading dimensions (8, 16, 32, ... of more):
+            accuracy of these alone, and the ends of its interval.
     """
 
     step: int
@@ -47,6 +49,7 @@ class Report:
     images_per_second: float
     is_collapsed: bool
     scores: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a flat mapping of plain values."""

@@ -5,6 +5,7 @@ No Ray in here: the same class runs a trial of a search, `tripletune train` and 
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..spaces import ComputeConfig, ObjectiveConfig, Recipe, is_frozen
+from ..spaces import ComputeConfig, Recipe, is_frozen
 from .allocator import keep_freed_memory
-from .collapse import collapse_signs, is_collapsed
+from .collapse import collapse_signs, is_collapsed, spread_pairs
 from .compiling import in_mode
 from .compute import decide_compute
 from .embedding import embed
+from .embedding_sizes import principal_axes, score_sizes, some_rows
 from .encoders import Encoder, build_encoder
 from .evaluation import mean_with_interval
 from .features import (
@@ -29,7 +31,7 @@ from .features import (
     require_same_backbone,
 )
 from .losses import Objective
-from .miners import Bank
+from .miners import bank_of
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
 from .precision import gradient_scaler
 from .prepared import PreparedData
@@ -38,9 +40,6 @@ from .report import Report
 from .sampler import Batch
 from .tasks import TASKS, Network
 from .whole_file import whole_file
-
-SIGNS_PAIRS = 256
-"""Pairs of neighbouring validation images that the signs of collapse are read from."""
 
 
 class Trial:
@@ -82,7 +81,7 @@ class Trial:
         self._features = self._shared_features(recipe) if is_frozen(recipe.encoder) else None
         decay = recipe.optimizer.average_decay
         self._average = WeightAverage(self._encoder, decay) if decay else None
-        self._bank = self._empty_bank(recipe.objective)
+        self._bank = bank_of(recipe.objective, data.labels, self._device)
         # What a bank chooses is known only when its step has come: nothing to read ahead. A frozen
         # backbone has read every image already.
         self._reader = (
@@ -107,6 +106,7 @@ class Trial:
         self._seconds = 0.0
         self._spreads: list[float] = []
         self._episode_scores = np.empty(0)
+        self._axes: Tensor | None = None
         self._start_window()
 
     @classmethod
@@ -192,10 +192,11 @@ class Trial:
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
         self._episode_scores = self._task.units(self.encoder, embeddings)
         score = mean_with_interval(self._episode_scores)
-        some = _spread_pairs(len(raw))
+        some = spread_pairs(len(raw))
         labels = self._prepared.data.validation.labels[some]
         signs = collapse_signs(raw[some], torch.from_numpy(labels))
         self._spreads.append(signs.spread)
+        sizes = self._score_sizes(embeddings) if self.is_done else {}
         self._seconds += time.perf_counter() - start
         report = Report(
             step=self._step,
@@ -214,9 +215,24 @@ class Trial:
             images_per_second=self._images_per_second(),
             is_collapsed=is_collapsed(self._spreads),
             scores=dict(self._task.scores(self.encoder, embeddings)),
+            sizes=sizes,
         )
         self._start_window()
         return report
+
+    def _score_sizes(self, embeddings: Tensor) -> Mapping[str, list[float]]:
+        """Accuracy of the leading dimensions; the axes that they lie on are kept."""
+        if self._recipe.task.FACTS.metric != "one_shot_accuracy":
+            return {}
+        unit_norm, images = self._recipe.objective.unit_norm, self._prepared.train_images
+        some = some_rows(len(images)).to(images.device)
+        known = (
+            embed_features(self.encoder, self._features.train[some])
+            if self._features
+            else embed(self.encoder, images[some], unit_norm=False)
+        )
+        self._axes = principal_axes(normalize(known, dim=1) if unit_norm else known)
+        return score_sizes(embeddings, self._axes, self._prepared.episodes, unit_norm=unit_norm)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -237,6 +253,7 @@ class Trial:
             "bank": self._bank.embeddings if self._bank else None,
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict() if self._scaler else None,
+            "axes": self._axes,
             "window": (self._window_steps, self._window_seconds),
             "sums": (self._loss_sum, self._active_sum),
         }
@@ -266,6 +283,7 @@ class Trial:
         self._optimizer.load_state_dict(state["optimizer"])
         if self._scaler:
             self._scaler.load_state_dict(state["scaler"])
+        self._axes = state["axes"]
         self._window_steps, self._window_seconds = state["window"]
         self._loss_sum, self._active_sum = state["sums"]
 
@@ -328,7 +346,7 @@ class Trial:
         margin = cast(Objective, self._objective).setting.margin
         positives, negatives = self._bank.choose(anchors, uniform, margin)
         chosen = torch.cat([anchors, positives, negatives])  # (3A,)
-        return chosen, torch.zeros_like(chosen), self._train_labels[chosen]
+        return chosen, torch.zeros_like(chosen), self._bank.labels[chosen]
 
     def _images_of(self, indices: Tensor) -> Tensor:
         """The training images at the indices, uint8 on the device."""
@@ -364,17 +382,6 @@ class Trial:
         _, channels, height, width = self._prepared.train_images.shape
         return (size // 3 * 3 if self._bank else size, channels, height, width)
 
-    def _empty_bank(self, config: ObjectiveConfig) -> Bank | None:
-        if config.miner.scope != "bank":
-            return None
-        self._train_labels = torch.from_numpy(self._prepared.data.train.labels).to(self._device)
-        return Bank(
-            config.miner.name,
-            self._train_labels,
-            distance=getattr(config.loss, "distance", "euclidean"),
-            unit_norm=config.unit_norm,
-        )
-
     def _images_per_second(self) -> float:
         """Of training since the last report."""
         images = self._window_steps * self._recipe.batch.size
@@ -386,9 +393,3 @@ class Trial:
         self._active_sum = torch.zeros((), device=self._device)
         self._window_steps = 0
         self._window_seconds = 0.0
-
-
-def _spread_pairs(num_images: int) -> np.ndarray:
-    """Images to read the signs from, spread over the set; neighbours are mostly of one class."""
-    first = np.linspace(0, num_images - 2, min(SIGNS_PAIRS, num_images - 1)).astype(np.int64)
-    return np.unique(np.stack([first, first + 1]))

@@ -1,6 +1,6 @@
 """Miners: which triplets or pairs a loss sees."""
 
-from .bank import Bank
+from .bank import Bank, bank_of
 from .mined import Candidates, Pairs, Triplets, positives_of, slots_of
 from .setting import MINERS, PAIR_MINERS, Miner, Setting
 
@@ -13,6 +13,7 @@ __all__ = [
     "Pairs",
     "Setting",
     "Triplets",
+    "bank_of",
     "positives_of",
     "slots_of",
 ]

@@ -3,9 +3,11 @@
 Letters: N images of the bank, A anchors, D embedding, S other images of the largest class.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ...spaces import ObjectiveConfig
 from ...spaces.facts import Distance
 from ...spaces.miners import MinerName
 from ..distances import distance_matrix, normalise
@@ -24,6 +26,7 @@ class Bank:
 
     Attributes:
         embeddings: (N, D) float32, as the loss measures them; None before the first refresh.
+        labels: (N,) int64.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Bank:
         """
         self.embeddings: Tensor | None = None
         self._miner = MINERS[miner]
-        self._labels = labels
+        self.labels = labels
         self._num_slots = int(labels.bincount().max()) - 1
         self._distance = distance
         self._unit_norm = unit_norm
@@ -71,7 +74,7 @@ class Bank:
         """
         if self.embeddings is None:
             raise ValueError("embeddings must be refreshed before the bank chooses, got none")
-        rows = max(1, CHUNK // len(self._labels))
+        rows = max(1, CHUNK // len(self.labels))
         parts = [
             self._choose(*part, margin)
             for part in zip(anchors.split(rows), uniform.split(rows), strict=True)
@@ -80,10 +83,8 @@ class Bank:
         return torch.cat(positives), torch.cat(negatives)
 
     def _choose(self, anchors: Tensor, uniform: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-        labels = self._labels[anchors]
-        positive_index, is_positive = positive_slots(
-            labels, self._labels, anchors, self._num_slots
-        )
+        labels = self.labels[anchors]
+        positive_index, is_positive = positive_slots(labels, self.labels, anchors, self._num_slots)
         bank = self.embeddings
         assert bank is not None
         triplets = self._miner(
@@ -91,7 +92,7 @@ class Bank:
                 distances=self._distances_from(anchors),
                 positive_index=positive_index,
                 is_positive=is_positive,
-                is_negative=labels[:, None] != self._labels[None, :],
+                is_negative=labels[:, None] != self.labels[None, :],
                 uniform=uniform,
                 margin=margin,
                 embedding_dim=bank.shape[1],
@@ -105,3 +106,21 @@ class Bank:
         bank = self.embeddings
         assert bank is not None
         return distance_matrix(bank[images], bank, self._distance, unit_norm=False)
+
+
+def bank_of(config: ObjectiveConfig, labels: np.ndarray, device: torch.device) -> Bank | None:
+    """The empty bank of an objective; None where its miner looks at batches.
+
+    Args:
+        config: The objective.
+        labels: (N,) int64, of the training images.
+        device: Of the embeddings.
+    """
+    if config.miner.scope != "bank":
+        return None
+    return Bank(
+        config.miner.name,
+        torch.from_numpy(labels).to(device),
+        distance=getattr(config.loss, "distance", "euclidean"),
+        unit_norm=config.unit_norm,
+    )
