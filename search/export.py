@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ..trainables import Preprocessing, export_checkpoint
+from ..trainables import export_checkpoint
+from ..trainables.data import read_preprocessing
 from .folder import StudyError
 from .records import TrialRecord
 from .scores import selection_scores
@@ -41,7 +42,7 @@ def export_trial(study: Study, record: TrialRecord, folder: Path) -> None:
     export_checkpoint(
         checkpoints[0],
         record.recipe,
-        Preprocessing(**description["preprocessing"]),
+        read_preprocessing(description["preprocessing"]),
         selection_scores(
             record.recipe,
             record.reports,

@@ -148,7 +148,11 @@ def _with_absolute_path(space: Space) -> Space:
     config = space.data_configs()[0]
     paths = {"data.path": config.path, "data.split.path": config.split.path}
     return space.with_values(
-        {name: str(Path(path).resolve()) for name, path in paths.items() if path}
+        {
+            name: str(Path(path).resolve())
+            for name, path in paths.items()
+            if path and Path(path).exists()  # a set inside a library has a name alone
+        }
     )
 
 

@@ -13,7 +13,7 @@ import ray
 from numpy.typing import NDArray
 
 from ..trainables import ImageSet, Preprocessing, TrialData
-from ..trainables.data import ArrayFile, default_cache_dir, receive_side
+from ..trainables.data import ArrayFile, SeriesPreprocessing, default_cache_dir, receive_side
 
 CHUNK_BYTES = 128 * 2**20
 
@@ -52,7 +52,7 @@ class Mapped:
     fingerprint: str
     split_digest: str
     notes: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | SeriesPreprocessing
 
 
 def ship(data: TrialData, *, is_one_machine: bool) -> "Mapped | ray.ObjectRef[TrialData]":

@@ -10,6 +10,10 @@ from .augment import (
     ErasingConfig,
     FlipConfig,
     GreyConfig,
+    JitterConfig,
+    PermutationConfig,
+    ScalingConfig,
+    SeriesAugmentConfig,
 )
 from .compatibility import LOSSES, MINERS, RECORDS, numbers_of
 from .distributions import Choice, Distribution, Int, LogUniform, Uniform
@@ -130,6 +134,7 @@ __all__ = [
     "HybridDilated",
     "InfoNCE",
     "Int",
+    "JitterConfig",
     "Koch",
     "LiftedStructure",
     "LinearContrastive",
@@ -151,6 +156,7 @@ __all__ = [
     "ObjectiveConfig",
     "OptimizerConfig",
     "Parameter",
+    "PermutationConfig",
     "Pool",
     "Pretrained",
     "Prototypical",
@@ -160,7 +166,9 @@ __all__ = [
     "Recipe",
     "ResNet12",
     "ResNet18",
+    "ScalingConfig",
     "ScheduleConfig",
+    "SeriesAugmentConfig",
     "SigmoidPair",
     "SmoothAP",
     "SoftNearestNeighbor",

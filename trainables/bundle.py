@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..spaces import ComputeConfig, Recipe, from_scratch, recipe_from_yaml, recipe_to_yaml
-from .data import Preprocessing
+from .data import Preprocessing, SeriesPreprocessing, read_preprocessing
 from .device import default_device
 from .embedding import embed
 from .encoders import Encoder, build_encoder
@@ -48,15 +48,15 @@ class Embedder:
     """
 
     recipe: Recipe
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | SeriesPreprocessing
     scores: Mapping[str, Any]
     encoder: Encoder
 
-    def embed(self, images: Sequence[Path | str | Image.Image]) -> np.ndarray:
+    def embed(self, images: Sequence[Path | str | Image.Image | np.ndarray]) -> np.ndarray:
         """Embeddings of images, as the one-shot score was measured: near means same class.
 
         Args:
-            images: Paths of image files, or PIL images.
+            images: Paths of image files, or PIL images; for a model of series, arrays (C, T).
 
         Returns:
             float32, shape (N, D); rows of norm 1 unless the recipe's loss trains without.
@@ -76,7 +76,11 @@ class Embedder:
         )
         return embeddings.cpu().numpy()
 
-    def _pixels(self, image: Path | str | Image.Image) -> np.ndarray:
+    def _pixels(self, image: Path | str | Image.Image | np.ndarray) -> np.ndarray:
+        if isinstance(self.preprocessing, SeriesPreprocessing) or isinstance(image, np.ndarray):
+            if not isinstance(self.preprocessing, SeriesPreprocessing):
+                raise ValueError("images must be files or PIL images, got an array")
+            return self.preprocessing.apply(np.asarray(image))
         if isinstance(image, Image.Image):
             return self.preprocessing.apply(image)
         try:
@@ -93,7 +97,7 @@ class Embedder:
 def export_checkpoint(
     checkpoint: Path,
     recipe: Recipe,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | SeriesPreprocessing,
     scores: Mapping[str, Any],
     folder: Path,
 ) -> None:
@@ -105,7 +109,7 @@ def export_checkpoint(
 def export_state(
     state: Mapping[str, Any],
     recipe: Recipe,
-    preprocessing: Preprocessing,
+    preprocessing: Preprocessing | SeriesPreprocessing,
     scores: Mapping[str, Any],
     folder: Path,
 ) -> None:
@@ -164,8 +168,8 @@ def load(folder: Path | str, *, device: str | None = None) -> Embedder:
     try:
         scores = json.loads(bundle[SCORES_FILE])
         _require_own_files(bundle, scores["files"])
-        preprocessing = Preprocessing(**json.loads(bundle[PREPROCESSING_FILE]))
-        encoder = _encoder(recipe, load_weights(bundle[WEIGHTS_FILE]))
+        preprocessing = read_preprocessing(json.loads(bundle[PREPROCESSING_FILE]))
+        encoder = _encoder(recipe, preprocessing.size, load_weights(bundle[WEIGHTS_FILE]))
     except Exception as error:  # every damaged file, whatever its reader raises
         raise ValueError(f"{folder} must be an undamaged export, got: {error}") from error
     encoder.eval().requires_grad_(False)
@@ -181,13 +185,13 @@ def _require_own_files(bundle: Mapping[str, bytes], hashes: Mapping[str, str]) -
             raise ValueError(f"{name} is not the one that {SCORES_FILE} was written for")
 
 
-def _encoder(recipe: Recipe, weights: dict[str, Tensor]) -> Encoder:
+def _encoder(recipe: Recipe, size: tuple[int, int], weights: dict[str, Tensor]) -> Encoder:
     """The encoder of a recipe with these weights; nothing is downloaded for it."""
     channels = weights["mean"].shape[1]
     encoder = build_encoder(
         from_scratch(recipe.encoder),
         channels=channels,
-        image_size=recipe.data.image_size,
+        image_size=size,
         mean=torch.zeros(channels),
         std=torch.ones(channels),
         seed=0,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..spaces import AnyEncoder, HeadConfig
+from .embedding import to_float
 from .encoders import Encoder
 
 KEPT = 4
@@ -74,9 +75,7 @@ def compute_features(encoder: Encoder, images: Tensor) -> Tensor:
     """
     encoder.eval()
     device = encoder.mean.device
-    return torch.cat(
-        [encoder.features(part.to(device).float().div_(255.0)) for part in images.split(BATCH)]
-    )
+    return torch.cat([encoder.features(to_float(part.to(device))) for part in images.split(BATCH)])
 
 
 @torch.inference_mode()

@@ -104,7 +104,15 @@ def _to_device(images: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _channel_statistics(images: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel in [0, 1], from exact histograms."""
+    """Mean and standard deviation of each channel: of images in [0, 1], from exact histograms."""
+    if images.dtype == np.float32:
+        values = images.astype(np.float64)
+        mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
+        return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+    return _pixel_statistics(images)
+
+
+def _pixel_statistics(images: np.ndarray) -> tuple[Tensor, Tensor]:
     values = np.arange(256) / 255.0
     histograms = np.zeros((images.shape[1], 256), np.int64)
     step = rows_at_once(images)

@@ -71,7 +71,7 @@ class Trial:
         self._encoder = build_encoder(
             recipe.encoder,
             channels=data.channels,
-            image_size=data.image_size,
+            image_size=data.size,
             mean=prepared.mean,
             std=prepared.std,
             seed=recipe.seed,

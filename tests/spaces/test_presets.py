@@ -45,6 +45,10 @@ PROMISED = {
         {"triplet"},
         {"objective.miner.name", "objective.loss.margin", "encoder.embedding_dim"},
     ),
+    "time_series": (
+        {"nt_xent", "triplet", "contrastive"},
+        {"objective", "augment.series.jitter.deviation", "encoder.head.pool"},
+    ),
     "unsupervised": (
         {"nt_xent", "triplet", "contrastive", "sigmoid_pair"},
         {"objective", "augment", "augment.pixels.dropout.share", "task.first_view"},

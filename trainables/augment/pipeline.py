@@ -22,6 +22,7 @@ from .crop import random_crop
 from .elastic import random_elastic
 from .erasing import random_dropout, random_erasing
 from .flip import random_flip
+from .series import augment_series
 
 _OF_VALUES: Mapping[str, Callable[[Tensor, Any, torch.Generator], Tensor]] = MappingProxyType(
     {
@@ -50,15 +51,19 @@ def augment(
     from outside is background (0) for one channel, and the nearest edge pixel for colour, where no
     value is background.
 
+    Series know none of these: they are changed by `augment_series`.
+
     Args:
-        images: uint8, shape (B, C, S, S).
+        images: uint8, shape (B, C, S, S); or float series, shape (B, C, 1, L).
         config: Ranges and probabilities.
         quarter_turns: Shape (B,).
         generator: On the device of the images.
 
     Returns:
-        Float images in [0, 1], shape (B, C, S, S).
+        Float images in [0, 1], shape (B, C, S, S); or series.
     """
+    if images.is_floating_point():
+        return augment_series(images, config.series, generator)
     maps = random_affine(config, quarter_turns, generator)
     if is_on(config, "crop"):
         maps = random_crop(maps, config.crop, generator)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .image_set import DataError, ImageSet
     from .loading import DATASETS, TrialData, default_cache_dir, load_trial_data
     from .preprocessing import Preprocessing
+    from .series_preprocessing import SeriesPreprocessing, read_preprocessing
     from .sides import receive_side
     from .split_lists import PUBLISHED
     from .splits import Split, split_classes
@@ -26,18 +27,21 @@ __all__ = [
     "ImageSet",
     "Preprocessing",
     "Progress",
+    "SeriesPreprocessing",
     "Source",
     "Split",
     "TrialData",
     "default_cache_dir",
     "fingerprint",
     "load_trial_data",
+    "read_preprocessing",
     "receive_side",
     "split_classes",
     "unseen",
 ]
 
 _MODULE_OF = {
+    **dict.fromkeys(("SeriesPreprocessing", "read_preprocessing"), ".series_preprocessing"),
     "ArrayFile": ".array_file",
     **dict.fromkeys(("DecodedSet", "Progress", "Source", "fingerprint", "unseen"), ".decoded"),
     **dict.fromkeys(("DataError", "ImageSet"), ".image_set"),

@@ -27,7 +27,7 @@ from ...spaces import DataConfig
 from .array_file import Shape, create_array, cut_array, open_array
 from .decoded import DecodedSet, Progress, Source, fingerprint, unseen
 from .image_set import ImageSet
-from .preprocessing import Preprocessing
+from .series_preprocessing import read_preprocessing
 
 _VERSION = 1
 _LOCK_TIMEOUT_S = 6 * 3600.0  # the other process decodes; a dead one holds no lock
@@ -190,7 +190,7 @@ def _load(entry: Path) -> tuple[DecodedSet, str]:
         np.load(entry / "group_of_class.npy"),
     )
     decoded = DecodedSet(
-        image_set, Preprocessing(**record["preprocessing"]), tuple(record["notes"])
+        image_set, read_preprocessing(record["preprocessing"]), tuple(record["notes"])
     )
     return decoded, record["fingerprint"]
 

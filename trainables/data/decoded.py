@@ -9,6 +9,7 @@ from typing import Protocol
 from .array_file import Allocate, in_memory, rows_at_once
 from .image_set import ImageSet
 from .preprocessing import Preprocessing
+from .series_preprocessing import SeriesPreprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class DecodedSet:
     """
 
     image_set: ImageSet
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | SeriesPreprocessing
     notes: tuple[str, ...]
 
 

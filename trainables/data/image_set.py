@@ -1,4 +1,4 @@
-"""Labelled images of one size, and the error for data that cannot be used.
+"""Labelled images or series of one size, and the error for data that cannot be used.
 
 Legend: N images, C channels, H height, W width.
 """
@@ -21,8 +21,10 @@ class DataError(ValueError):
 class ImageSet:
     """Images of equal size with their classes, sorted by class; every class has an image.
 
+    Series are images of height 1 whose values are numbers instead of bytes.
+
     Attributes:
-        images: (N, C, H, W) uint8, C 1 or 3 and H equal to W.
+        images: (N, C, H, W) uint8, C 1 or 3 and H equal to W; or series, (N, C, 1, L) float32.
         labels: (N,) int64 in [0, num_classes), rising, no class left out.
         classes: Name of each class, no two alike.
         groups: Name of each group (alphabet, script, category), no two alike.
@@ -32,7 +34,7 @@ class ImageSet:
         ValueError: An array has the wrong type or shape, or breaks one of the rules above.
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     groups: tuple[str, ...]
@@ -41,12 +43,14 @@ class ImageSet:
     def __post_init__(self) -> None:
         """Refuse arrays that break the rules of the class."""
         images, labels, group_of_class = self.images, self.labels, self.group_of_class
-        if images.dtype != np.uint8 or images.ndim != 4:
+        if images.dtype not in (np.uint8, np.float32) or images.ndim != 4:
             raise ValueError(
                 f"images must be uint8 of shape (N, C, H, W), got {images.dtype} {images.shape}"
             )
         _, channels, height, width = images.shape
-        if channels not in (1, 3) or height != width:
+        if images.dtype == np.float32 and height != 1:
+            raise ValueError(f"series must be of shape (N, C, 1, L), got {images.shape}")
+        if images.dtype == np.uint8 and (channels not in (1, 3) or height != width):
             raise ValueError(
                 f"images must have 1 or 3 channels and square sides, got shape {images.shape}"
             )
@@ -93,8 +97,13 @@ class ImageSet:
 
     @property
     def image_size(self) -> int:
-        """Side of an image, pixels."""
+        """Side of an image, pixels; 1 for series."""
         return int(self.images.shape[2])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an image; (1, length) for series."""
+        return int(self.images.shape[2]), int(self.images.shape[3])
 
     @property
     def class_starts(self) -> NDArray[np.int64]:
@@ -139,7 +148,9 @@ class ImageSet:
         kept = self._numbers_of(classes)
         starts, counts = self.class_starts, self.class_counts
         _, channels, height, width = self.images.shape
-        images = allocate((int(counts[kept].sum()), channels, height, width))
+        shape = (int(counts[kept].sum()), channels, height, width)
+        is_series = self.images.dtype == np.float32
+        images = np.zeros(shape, np.float32) if is_series else allocate(shape)
         place = 0
         for number in kept:
             images[place : place + counts[number]] = self.images[
@@ -148,7 +159,7 @@ class ImageSet:
             place += int(counts[number])
         return self.relabelled(classes, images)
 
-    def relabelled(self, classes: Collection[str], images: NDArray[np.uint8]) -> "ImageSet":
+    def relabelled(self, classes: Collection[str], images: NDArray[Any]) -> "ImageSet":
         """What `subset` gives, with images that were copied before.
 
         Raises:

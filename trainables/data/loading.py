@@ -14,6 +14,8 @@ from .glyphs import GlyphSource
 from .image_set import ImageSet
 from .omniglot import open_omniglot
 from .preprocessing import Preprocessing
+from .series import SeriesSource
+from .series_preprocessing import SeriesPreprocessing
 from .sides import map_sides
 from .splits import Split, describe_split, split_classes
 from .storage import is_mapped
@@ -22,6 +24,7 @@ DATASETS: dict[str, Callable[[DataConfig], Source]] = {
     "folder": open_folder,
     "glyphs": GlyphSource,
     "omniglot": open_omniglot,
+    "series": SeriesSource,
 }
 """`data.name` to what finds the images; it decodes nothing before it is asked to."""
 
@@ -37,7 +40,7 @@ class TrialData:
             and a zip of it, wherever they lie.
         split_digest: SHA-256 of the manifest that divides the classes.
         notes: What was skipped or decided on the way, one line each, for the user to read.
-        preprocessing: What was done to each picture; an export repeats it.
+        preprocessing: What was done to each picture or series; an export repeats it.
     """
 
     train: ImageSet
@@ -45,7 +48,7 @@ class TrialData:
     fingerprint: str
     split_digest: str
     notes: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | SeriesPreprocessing
 
 
 def load_trial_data(

@@ -38,6 +38,11 @@ class Preprocessing:
         """Channels of the result."""
         return 1 if self.color == "grey" else 3
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        return self.image_size, self.image_size
+
     def apply(self, image: Image.Image) -> NDArray[np.uint8]:
         """The picture as an encoder sees it, of shape (channels, image_size, image_size).
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ...spaces import Recipe, Unsupervised
 from ..augment import augment
+from ..embedding import to_float
 from ..encoders import Encoder
 from ..prepared import PreparedData
 from .by_objective import ByObjective
@@ -33,7 +34,7 @@ def build_unsupervised(recipe: Recipe, prepared: PreparedData, encoder: Encoder)
         if task.first_view == "augmented":
             return changed
         is_first = torch.arange(len(items), device=items.device) % views == 0  # (B,)
-        return torch.where(is_first[:, None, None, None], items.float().div_(255.0), changed)
+        return torch.where(is_first[:, None, None, None], to_float(items), changed)
 
     def scores(embeddings: Tensor) -> Mapping[str, float]:
         accuracy = leave_one_out_accuracy(embeddings, labels, neighbors=NEIGHBORS)

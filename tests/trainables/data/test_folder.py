@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from tripletune.spaces import DataConfig
-from tripletune.trainables.data import DataError, DecodedSet, fingerprint, load_trial_data
+from tripletune.trainables.data import (
+    DataError,
+    DecodedSet,
+    Preprocessing,
+    fingerprint,
+    load_trial_data,
+)
 from tripletune.trainables.data.folder import open_folder
 
 MakeTree = Callable[..., Path]
@@ -180,6 +186,8 @@ def test_every_mode_that_pillow_writes_is_decoded(tmp_path: Path) -> None:
 def test_dark_drawings_on_paper_are_inverted_for_grey_only(make_tree: MakeTree) -> None:
     tree = make_tree(CLASSES, paper=255)
     grey, rgb = decode(tree), decode(tree, color="rgb")
+    assert isinstance(grey.preprocessing, Preprocessing)
+    assert isinstance(rgb.preprocessing, Preprocessing)
     assert grey.preprocessing.invert
     assert "inverted" in grey.notes[-1]
     assert grey.image_set.images[:, :, 0].max() < 20

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tripletune.spaces import DataConfig
+from tripletune.trainables.data import Preprocessing
 from tripletune.trainables.data.alphabets import ALPHABETS
 from tripletune.trainables.data.glyphs import (
     NUM_HANDS,
@@ -78,4 +79,5 @@ def test_color_repeats_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert images.images.shape == (4 * NUM_HANDS, 3, 16, 16)
     assert np.array_equal(images.images[:, 0], images.images[:, 2])
     assert images.classes == ("hebrew/U+05D0", "hebrew/U+05D1", "nko/U+07CA", "nko/U+07CB")
+    assert isinstance(decoded.preprocessing, Preprocessing)
     assert decoded.preprocessing.invert
