@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from . import labels
 from .folder import write_text
 from .records import TrialRecord
+from .standing import standing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +25,7 @@ MAX_FAILURE_LINES = 8
 
 CSV_COLUMNS = (
     "rank",
+    "place",
     "trial",
     "state",
     "one_shot_accuracy",
@@ -51,11 +56,14 @@ class Row:
     """One trial at its place.
 
     Attributes:
-        rank: 1 for the best; trials without a score that counts come last.
+        rank: 1 + the number of trials that are surely better: trials that cannot be told apart
+            share one. Of a trial without a score that counts, its place.
+        place: 1 for the highest score; trials without a score that counts come last.
         record: The trial.
     """
 
     rank: int
+    place: int
     record: TrialRecord
 
     def to_json(self) -> dict[str, Any]:
@@ -64,6 +72,7 @@ class Row:
         loss = record.recipe.objective.loss
         return {
             "rank": self.rank,
+            "place": self.place,
             "trial": record.number,
             "state": record.state,
             "recipe": record.recipe.to_dict(),
@@ -114,11 +123,16 @@ class Leaderboard:
         rows: All trials.
         baselines: Scores on the same episodes that need no training, by name: each with
             `one_shot_accuracy` and `interval`.
+        optimism: By how much the best score is expected to be too high for being the best of
+            `best_of`; see `statistics.expected_optimism`. None where the episodes were not kept.
+        best_of: Number of trials that the best was chosen from.
     """
 
     study: str
     rows: tuple[Row, ...]
     baselines: Mapping[str, Mapping[str, Any]]
+    optimism: float | None = None
+    best_of: int = 0
 
     @classmethod
     def from_records(
@@ -127,11 +141,31 @@ class Leaderboard:
         records: Sequence[TrialRecord],
         *,
         baselines: Mapping[str, Mapping[str, Any]],
+        scores: Mapping[int, NDArray[np.float32]] | None = None,
     ) -> "Leaderboard":
-        """Rank the trials of a study, in whatever order they come."""
-        ranked = sorted(records, key=_sort_key)
-        rows = tuple(Row(rank, record) for rank, record in enumerate(ranked, start=1))
-        return cls(study, rows, baselines)
+        """Rank the trials of a study, in whatever order they come.
+
+        Args:
+            study: Its name.
+            records: All trials.
+            baselines: See the class.
+            scores: Accuracy of each frozen episode at a trial's last report, by its number;
+                trials that are not there are compared by their intervals, which tell less apart.
+        """
+        placed = sorted(records, key=_sort_key)
+        scored = [record for record in placed if labels.is_ranked(record)]
+        stand = standing(
+            [record.reports[-1] for record in scored],
+            [(scores or {}).get(record.number) for record in scored],
+        )
+        others = range(len(scored) + 1, len(placed) + 1)
+        rows = tuple(
+            Row(rank, place, record)
+            for place, (rank, record) in enumerate(
+                zip((*stand.ranks, *others), placed, strict=True), start=1
+            )
+        )
+        return cls(study, rows, baselines, stand.optimism, stand.best_of)
 
     @property
     def best(self) -> TrialRecord | None:
@@ -148,6 +182,11 @@ class Leaderboard:
             "metric": METRIC,
             "trials": [row.to_json() for row in self.rows],
             "baselines": {name: dict(score) for name, score in self.baselines.items()},
+            "optimism": (
+                None
+                if self.optimism is None
+                else {"best_of": self.best_of, "expected": self.optimism}
+            ),
         }
 
     def to_csv(self, path: Path) -> None:
@@ -209,11 +248,25 @@ class Leaderboard:
             for row in self.rows
             if row.record.state == "failed" or labels.is_collapsed(row.record)
         ]
-        lines = [labels.failure_line(record) for record in lost[:MAX_FAILURE_LINES]]
-        if len(lost) > len(lines):
-            lines.append(f"and {len(lost) - len(lines)} more without a rank: see --json")
+        lines = self._luck()
+        lines += [labels.failure_line(record) for record in lost[:MAX_FAILURE_LINES]]
+        if len(lost) > MAX_FAILURE_LINES:
+            lines.append(f"and {len(lost) - MAX_FAILURE_LINES} more without a rank: see --json")
         if self.best is None:
             lines.append("no trial has trained its whole budget yet: nothing to export")
+        return lines
+
+    def _luck(self) -> list[str]:
+        """What the ranks say, and how much of the best score is luck."""
+        lines = []
+        first = sum(labels.is_ranked(row.record) and row.rank == 1 for row in self.rows)
+        if first > 1:
+            lines.append(f"{first} trials share rank 1: they cannot be told apart")
+        if self.optimism is not None:
+            lines.append(
+                f"the best of {self.best_of} is partly luck: expect {self.optimism:.3f} less on "
+                "fresh episodes"
+            )
         return lines
 
 

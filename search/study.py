@@ -182,9 +182,18 @@ class Study:
         return EpisodeScores(self.folder.episodes).read(number, step)
 
     def leaderboard(self) -> Leaderboard:
-        """The trials, ranked."""
+        """The trials, ranked by what can be told apart on the frozen episodes."""
+        records, kept = self.records(), EpisodeScores(self.folder.episodes)
+        scores = {
+            record.number: kept.read(record.number, record.last_report.step)
+            for record in records
+            if record.last_report
+        }
         return Leaderboard.from_records(
-            self.name, self.records(), baselines=self.settings.baselines
+            self.name,
+            records,
+            baselines=self.settings.baselines,
+            scores={number: values for number, values in scores.items() if values is not None},
         )
 
     # ---- writing -------------------------------------------------------------------------------

@@ -199,7 +199,7 @@ def test_search_prints_json_alone_and_survives_a_wandb_out_of_reach(finished: Fi
 
     assert process.returncode == 0, process.stderr
     board = json.loads(process.stdout)
-    assert [row["rank"] for row in board["trials"]] == [1, 2, 3]
+    assert [row["place"] for row in board["trials"]] == [1, 2, 3]
     assert {row["state"] for row in board["trials"]} <= {"complete", "pruned"}
     assert "Traceback" not in process.stderr
     warnings = [line for line in process.stderr.splitlines() if "W&B" in line]

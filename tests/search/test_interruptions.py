@@ -83,7 +83,7 @@ def test_killed_search_is_resumed_without_losing_or_repeating_a_trial(
 
     after = records(workplace)
     assert_nothing_is_lost(before, after)
-    assert [row["rank"] for row in board["trials"]] == list(range(1, TRIALS + 1))
+    assert [row["place"] for row in board["trials"]] == list(range(1, TRIALS + 1))
     assert {row["trial"] for row in board["trials"]} == set(range(TRIALS))
     assert (workplace / "runs" / "toy" / "best" / "model.safetensors").is_file()
     unfinished = next(record for record in before if record.state == "running" and record.reports)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from reports import report
 from rich.console import Console
 
@@ -63,7 +65,65 @@ ALL_KINDS = (
 
 def test_the_last_report_ranks_and_a_stopped_trial_stands_where_its_score_puts_it() -> None:
     assert order(*ALL_KINDS) == [1, 5, 7, 0, 2, 3, 4, 6]
-    assert [row.rank for row in board(*ALL_KINDS).rows] == list(range(1, 9))
+    assert [row.place for row in board(*ALL_KINDS).rows] == list(range(1, 9))
+
+
+def episodes(*accuracies: float, seed: int = 0) -> dict[int, NDArray[np.float32]]:
+    """Scores of trials 0, 1, ... on the same 400 episodes of varying difficulty."""
+    random = np.random.default_rng(seed)
+    difficulty = random.normal(0, 0.2, 400)
+    noise = random.normal(0, 0.02, (len(accuracies), 400))
+    noise -= noise.mean(axis=1, keepdims=True)
+    table = np.array(accuracies)[:, None] + difficulty - difficulty.mean() + noise
+    return dict(enumerate(table.astype(np.float32)))
+
+
+def test_trials_that_cannot_be_told_apart_share_a_rank() -> None:
+    trials = [trial(0, report(600, 0.80)), trial(1, report(600, 0.81)), trial(2, report(600, 0.5))]
+
+    assert [(row.rank, row.record.number) for row in board(*trials).rows] == [
+        (1, 1),
+        (1, 0),
+        (3, 2),
+    ]
+    assert "2 trials share rank 1: they cannot be told apart" in text(board(*trials))
+
+
+def test_the_same_episodes_tell_apart_what_the_intervals_do_not() -> None:
+    accuracies = (0.80, 0.81)
+    trials = [trial(n, report(600, accuracy)) for n, accuracy in enumerate(accuracies)]
+
+    unpaired = Leaderboard.from_records("toy", trials, baselines={})
+    paired = Leaderboard.from_records("toy", trials, baselines={}, scores=episodes(*accuracies))
+
+    assert [row.rank for row in unpaired.rows] == [1, 1]
+    assert [row.rank for row in paired.rows] == [1, 2]
+    assert unpaired.to_json()["optimism"] is None
+
+
+def test_trials_without_their_episodes_are_compared_by_intervals() -> None:
+    trials = [trial(n, report(600, a)) for n, a in enumerate((0.80, 0.81, 0.805))]
+    scores = episodes(0.80, 0.81)
+
+    leaderboard = Leaderboard.from_records("toy", trials, baselines={}, scores=scores)
+
+    assert [(row.record.number, row.rank) for row in leaderboard.rows] == [(1, 1), (2, 1), (0, 2)]
+
+
+def test_the_luck_of_the_best_of_many_stands_beside_it() -> None:
+    trials = [trial(n, report(600, 0.8)) for n in range(8)]
+    random = np.random.default_rng(1)
+    scores = {n: random.normal(0.8, 0.2, 400).astype(np.float32) for n in range(8)}
+
+    leaderboard = Leaderboard.from_records("toy", trials, baselines={}, scores=scores)
+
+    assert leaderboard.optimism is not None
+    # The highest of 8 equal means of 400 episodes: 1.42 standard errors of 0.2 / 20.
+    assert leaderboard.optimism == pytest.approx(0.0142, rel=0.3)
+    assert leaderboard.to_json()["optimism"]["best_of"] == 8
+    assert f"the best of 8 is partly luck: expect {leaderboard.optimism:.3f} less" in text(
+        leaderboard
+    )
 
 
 def test_the_best_is_the_first_that_trained_its_whole_budget() -> None:
@@ -105,12 +165,13 @@ def test_json_has_the_promised_shape_and_is_valid_with_nan() -> None:
     content = board(*ALL_KINDS).to_json()
     parsed = json.loads(json.dumps(content, allow_nan=False))
     assert parsed == content
-    assert list(content) == ["study", "metric", "trials", "baselines"]
+    assert list(content) == ["study", "metric", "trials", "baselines", "optimism"]
     assert content["metric"] == "one_shot_accuracy"
     assert content["baselines"] == BASELINES
     first, failed = content["trials"][1], content["trials"][-1]
     assert first == {
         "rank": 2,
+        "place": 2,
         "trial": 5,
         "state": "complete",
         "recipe": ALL_KINDS[5].recipe.to_dict(),

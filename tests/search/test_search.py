@@ -101,9 +101,14 @@ def test_optuna_opens_the_storage(study: Study) -> None:
 def test_leaderboard_has_the_shape_that_scripts_read(study: Study) -> None:
     board = study.leaderboard().to_json()
 
-    assert list(board) == ["study", "metric", "trials", "baselines"]
+    assert list(board) == ["study", "metric", "trials", "baselines", "optimism"]
     assert (board["study"], board["metric"]) == ("toy", "one_shot_accuracy")
-    assert [row["rank"] for row in board["trials"]] == list(range(1, TRIALS + 1))
+    assert [row["place"] for row in board["trials"]] == list(range(1, TRIALS + 1))
+    ranks = [row["rank"] for row in board["trials"]]
+    assert ranks == sorted(ranks)
+    assert ranks[0] == 1
+    assert board["optimism"]["best_of"] == TRIALS
+    assert 0 <= board["optimism"]["expected"] < 0.1
     best = board["trials"][0]
     keys = {"rank", "trial", "state", "recipe", "one_shot_accuracy", "interval", "steps"}
     assert keys | {"seconds"} <= best.keys()
