@@ -22,6 +22,7 @@ ANSWER_TIMEOUT_S = 5
 """How long Ray may go on trying once the head's port is open, seconds."""
 
 _PACKAGE = __name__.partition(".")[0]
+_IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,10 @@ def _connect(target: ClusterAddress) -> RaySession:
             log_to_driver=False,
             logging_level=logging.WARNING,
             # The nodes need this package, but not this machine's environment.
-            runtime_env={"py_modules": [str(files(_PACKAGE))]},
+            # Within a job they got it with the job.
+            runtime_env=None
+            if _IN_A_JOB in os.environ
+            else {"py_modules": [str(files(_PACKAGE))]},
         )
     except ImportError as error:
         raise ConnectionError(

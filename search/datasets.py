@@ -15,6 +15,7 @@ from ..trainables import (
     prepare,
 )
 from ..trainables.data import Progress, unseen
+from .remote_data import localized
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def load_study_data(
         ValueError: If the data cannot be used, or cannot hold the episodes.
     """
     datasets = {
-        config.key: load_trial_data(config, progress=progress) for config in space.data_configs()
+        config.key: load_trial_data(localized(config), progress=progress)
+        for config in space.data_configs()
     }
     for note in dict.fromkeys(note for data in datasets.values() for note in data.notes):
         say(note)

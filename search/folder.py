@@ -13,6 +13,7 @@ import filelock
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import walk_tree
 
+from ..cluster.storage import Storage
 from ..trainables.whole_file import whole_file
 
 RESERVE_BYTES = 100 * 2**20
@@ -29,9 +30,11 @@ class StudyFolder:
 
     Attributes:
         path: `runs/STUDY`; its last part is the study's name.
+        storage: Of this study, where it is kept in one: its checkpoints are only there.
     """
 
     path: Path
+    storage: Storage | None = None
 
     @property
     def name(self) -> str:
@@ -73,14 +76,59 @@ class StudyFolder:
         """The export of the best trial."""
         return self.path / "best"
 
+    @property
+    def tune_address(self) -> str:
+        """Where Ray Tune keeps checkpoints: `tune` here, or in the storage."""
+        return str(self.tune) if self.storage is None else self._kept.address_for_tune
+
+    def num_starts(self) -> int:
+        """How often Ray Tune was started on the study."""
+        if self.storage is None:
+            return len(list(self.tune.glob("start-*")))
+        return len(self._kept.folders())
+
+    def checkpoint_addresses(self, number: int) -> list[str]:
+        """Checkpoint files of a trial over all starts, the newest first, as its nodes see them."""
+        if self.storage is None:
+            return [str(path) for path in self.checkpoints(number)]
+        return [str(file) for file in self._kept_checkpoints(number)]
+
     def checkpoints(self, number: int) -> list[Path]:
-        """Checkpoint files of a trial over all starts, the newest first."""
+        """Checkpoint files of a trial on this machine, the newest first.
+
+        Of a study that is kept in a storage, the newest is brought here first.
+        """
+        if self.storage is not None:
+            for file in self._kept_checkpoints(number)[:1]:
+                names = file.path.removeprefix(self.storage.path + "/").split("/")
+                here = self.path.joinpath(*names)
+                if not here.exists():
+                    file.download(here)
+                return [here]
         found = [
             path
             for name in (trial_folder_name(number), f"{trial_folder_name(number)}-retry*")
             for path in self.tune.glob(f"*/{name}/checkpoint_*/{CHECKPOINT_FILE}")
         ]
         return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    @property
+    def _kept(self) -> Storage:
+        assert self.storage is not None
+        return self.storage.child("tune")
+
+    def _kept_checkpoints(self, number: int) -> list[Storage]:
+        name = trial_folder_name(number)
+        found = [
+            file
+            for start in self._kept.folders()
+            for trial in self._kept.child(start).folders()
+            if trial == name or trial.startswith(f"{name}-retry")
+            for file, _ in self._kept.child(start, trial).files()
+            if file.name == CHECKPOINT_FILE
+        ]
+        # By start and number: a bucket's times are whole seconds.
+        return sorted(found, key=lambda file: file.path, reverse=True)
 
     def free_bytes(self) -> int:
         """Free space where the study lies, or will lie."""
@@ -112,9 +160,11 @@ class StudyFolder:
         Raises:
             StudyError: With the command that goes on with the one that is there.
         """
-        if self.settings.exists():
+        is_kept = self.storage is not None and self.storage.child(self.settings.name).exists()
+        if self.settings.exists() or is_kept:
+            where = self.storage if is_kept else self.path
             raise StudyError(
-                f"study {self.name} exists in {self.path}: go on with it by "
+                f"study {self.name} exists in {where}: go on with it by "
                 f"`{self.command('resume')}`, or choose another --name"
             )
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from ..cluster.storage import Storage
+
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes", "nsga2"]
 SchedulerName = Literal["asha", "none"]
 WandbMode = Literal["auto", "online", "offline", "off"]
@@ -23,6 +25,8 @@ class SearchOptions:
         sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.
+        kept_in: Address of the storage that keeps the study and its checkpoints, for nodes without
+            a shared disk; see `cluster.Storage`. None keeps them in the study's folder.
         wandb: Where the trials go besides the study: `auto` is online with a W&B login and offline
             files without.
         wandb_project: W&B project.
@@ -37,6 +41,7 @@ class SearchOptions:
     sampler: SamplerName = "tpe"
     seed: int = 0
     address: str | None = None
+    kept_in: str | None = None
     wandb: WandbMode = "auto"
     wandb_project: str = "tripletune"
 
@@ -55,6 +60,8 @@ class SearchOptions:
                 "address must be that of the head itself, host:port, since Ray Tune does not run "
                 f"through Ray Client, got {self.address}; its port is 6379 by default"
             )
+        if self.kept_in is not None:
+            Storage.parse(self.kept_in)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 

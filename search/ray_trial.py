@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ray
 from ray import tune
 
+from ..cluster.storage import StorageError, local_file
 from ..spaces import EvaluationConfig, Recipe
 from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
 from ..trainables.gpu_memory import begin_peak, is_out_of_memory, peak_bytes
@@ -144,7 +145,8 @@ def _resume_newest(recipe: Recipe, data: PreparedData, checkpoints: list[str]) -
     """
     for path in checkpoints:
         try:
-            return Trial.resumed(recipe, data, Path(path))
-        except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError):
+            with local_file(path) as file:
+                return Trial.resumed(recipe, data, file)
+        except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError, StorageError):
             continue  # what torch raises for a torn file; the next is older
     return None

@@ -4,18 +4,22 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..cluster import Packing, SlotPlan, TrialResources, open_session
+from ..cluster.storage import Storage
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
 from .export import export_best
 from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
+from .keeping import StudyKeeper, keeping, require_shared
 from .live import LiveTable
 from .options import SearchOptions
 from .probe import plan_trials
+from .remote_data import is_address
 from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker
@@ -76,6 +80,8 @@ def run_search(
     live = live or LiveTable.silent()
     name = name or f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder = new_study_folder(name, Path(runs))
+    if options.kept_in is not None:
+        folder = replace(folder, storage=Storage.parse(options.kept_in).child(name))
     folder.require_new()
     problem = disk_problem(folder)
     if problem:
@@ -176,14 +182,30 @@ def _run(
         live: Shows the search.
     """
     stop = StopRequest(folder, options.time_budget_s)
+    with keeping(folder, live.message, stop.ask) as keeper:
+        return _start(folder, begin, space, options, data, live, stop, keeper)
+
+
+def _start(
+    folder: StudyFolder,
+    begin: Callable[[], Study],
+    space: Space,
+    options: SearchOptions,
+    data: StudyData,
+    live: LiveTable,
+    stop: StopRequest,
+    keeper: StudyKeeper | None,
+) -> Study:
+    """As `_run`, with the study claimed."""
     with ExitStack() as stack:
         stack.enter_context(stop.on_signals())
         live.message("starting Ray")
         session = stack.enter_context(open_session(options.address))
+        require_shared(folder, num_nodes=len(session.nodes()))
         plan, packing = plan_trials(session.nodes(), options, space, data, live.message)
         live.message(plan.reason)
         study = begin()
-        trackers: list[Tracker] = [live]
+        trackers: list[Tracker] = [live] if keeper is None else [keeper, live]
         if options.wandb != "off":
             trackers.append(
                 WandbTracker(
@@ -266,7 +288,7 @@ def _tune(
         packing=packing,
     )
     recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
-    start = len(list(study.folder.tune.glob("start-*")))
+    start = study.folder.num_starts()
     end = SearchEnd(should_stop, session_lives_on=session_lives_on)
     with _quiet_tune():
         tuner = tune.Tuner(
@@ -289,7 +311,7 @@ def _tune(
             ),
             run_config=tune.RunConfig(
                 name=f"start-{start:03d}",
-                storage_path=str(study.folder.tune),
+                storage_path=study.folder.tune_address,
                 callbacks=[recorder, end],
                 stop=end,
                 checkpoint_config=tune.CheckpointConfig(
@@ -321,6 +343,12 @@ def _quiet_tune() -> Iterator[None]:
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         "RAY_AIR_NEW_OUTPUT": "0",
     }
+    from ray.tune.execution import class_cache
+
+    # Tune would copy the keys of a bucket from here to the trials by a way that ends in Ray's
+    # logs; the nodes have their own.
+    copied = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE -= copied
     before = {name: os.environ.get(name) for name in settings}
     level = logging.getLogger("ray.tune").level
     os.environ.update(settings)
@@ -328,6 +356,7 @@ def _quiet_tune() -> Iterator[None]:
     try:
         yield
     finally:
+        class_cache.ENV_VARS_TO_PROPAGATE |= copied
         logging.getLogger("ray.tune").setLevel(level)
         for name, value in before.items():
             if value is None:

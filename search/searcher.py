@@ -98,7 +98,7 @@ class StudySearcher(Searcher):
             USES_GPU: gpus > 0,
             GPUS: gpus,
             RETRY: self._retries[record.number],
-            RESUME_FROM: [str(path) for path in self._study.folder.checkpoints(record.number)],
+            RESUME_FROM: self._study.folder.checkpoint_addresses(record.number),
         }
 
     def on_trial_complete(

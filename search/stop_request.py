@@ -35,6 +35,10 @@ class StopRequest:
             self.reason = disk_problem(self._folder)
         return self.reason is not None
 
+    def ask(self, reason: str) -> None:
+        """Ask for the end; the first reason stands."""
+        self.reason = self.reason or reason
+
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """Ctrl-C and SIGTERM ask for the end; a second one takes effect at once."""

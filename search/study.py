@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from .. import __version__
+from ..cluster.storage import Storage
 from ..spaces import (
     Choice,
     Distribution,
@@ -123,6 +124,9 @@ class Study:
         """
         try:
             settings = StudySettings(**read_yaml(folder.settings))
+            kept_in = settings.options.get("kept_in")
+            if kept_in is not None and folder.storage is None:
+                folder = replace(folder, storage=Storage.parse(kept_in).child(folder.name))
             study = optuna.load_study(
                 study_name=folder.name,
                 storage=_storage(folder),

