@@ -23,24 +23,28 @@ def is_address(path: str | None) -> bool:
 
 
 def localized(config: DataConfig) -> DataConfig:
-    """The section with its data on this machine, downloaded where they lie at an address.
+    """The section with its files on this machine, downloaded where they lie at an address.
 
     Raises:
-        FileNotFoundError: If there is nothing at the address.
+        FileNotFoundError: If there is nothing at an address.
         StorageError: If the storage cannot be used.
     """
-    path = config.path
+    split = config.split.model_copy(update={"path": _local("data.split.path", config.split.path)})
+    return config.model_copy(update={"path": _local("data.path", config.path), "split": split})
+
+
+def _local(key: str, path: str | None) -> str | None:
     if path is None or not is_address(path):
-        return config
+        return path
     address = Storage.parse(path)
     state = address.state()
     if state is None:
-        raise FileNotFoundError(f"data.path must be a zip in a storage, got {path}: there is none")
-    name = hashlib.sha256(f"{path} {state}".encode()).hexdigest()[:32]
-    here = user_cache_path("tripletune") / "downloads" / f"{name}.zip"
+        raise FileNotFoundError(f"{key} must be a file in a storage, got {path}: there is none")
+    name = hashlib.sha256(f"{path} {state}".encode()).hexdigest()[:32] + Path(address.name).suffix
+    here = user_cache_path("tripletune") / "downloads" / name
     if not here.exists():
         address.download(here)
-    return config.model_copy(update={"path": str(here)})
+    return str(here)
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,17 @@ class DataPack:
     """Data in one file, named by its content.
 
     Attributes:
-        file: A zip, on this machine.
+        file: On this machine: a zip of images, or the list of a split.
         digest: SHA-256 of the file.
     """
 
     file: Path
     digest: str
+
+    @property
+    def name(self) -> str:
+        """Of its copy in a storage."""
+        return self.digest + self.file.suffix
 
     @property
     def num_bytes(self) -> int:

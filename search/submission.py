@@ -4,9 +4,9 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .study import Study
 
 FILE = "submission.json"
+DATA = "data"
+"""Folder of a storage for what was sent, each file under the hash of its content."""
+
 COMMAND = f"exec python -m tripletune drive {FILE}"
 
 SECRETS = ("WANDB_API_KEY",)
@@ -43,8 +46,8 @@ class Submission:
         options: Of the search: those of `SearchOptions` for a new study, those that change for
             one that goes on.
         storage: Address of the storage of all studies.
-        data: Digest of the packed data; empty where they need no sending.
-        data_package: Where the cluster holds them until the driver has put them into the storage.
+        files: Where the cluster holds what was sent, by the name that it gets in the storage,
+            where the driver puts it.
         secrets_package: Where it holds the secrets until the driver has read them.
     """
 
@@ -52,8 +55,7 @@ class Submission:
     space: str | None
     options: Mapping[str, Any]
     storage: str
-    data: str = ""
-    data_package: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
     secrets_package: str = ""
 
     def to_text(self) -> str:
@@ -72,13 +74,13 @@ class Parcel:
 
     Attributes:
         submission: What the driver is told.
-        data: To be sent or put into the storage from here; None where there is nothing to send.
+        files: To be sent, or put into the storage from here.
         secrets: Values by variable.
         variables: Of the driver's environment, which everyone may see.
     """
 
     submission: Submission
-    data: DataPack | None
+    files: Sequence[DataPack]
     secrets: Mapping[str, str]
     variables: Mapping[str, str]
 
@@ -89,9 +91,7 @@ class Parcel:
             "storage": str(Storage.parse(self.submission.storage).child(self.submission.study)),
             "command": COMMAND,
             "package": str(files(__name__.partition(".")[0])),
-            "data": None
-            if self.data is None
-            else {"sha256": self.data.digest, "bytes": self.data.num_bytes},
+            "files": [{"name": file.name, "bytes": file.num_bytes} for file in self.files],
             "variables": dict(self.variables),
             "secrets": sorted(self.secrets),
             "options": dict(self.submission.options),
@@ -123,24 +123,22 @@ def new_study(
     name = name or f"{space.name}-{datetime.now():%Y%m%d-%H%M%S}"
     new_study_folder(name, Path())  # refuses what cannot be a name
     config = space.data_configs()[0]
-    data = None
-    if config.name == "folder" and config.path is not None and not is_address(config.path):
-        path = Path(config.path).expanduser()
-        if not path.exists():
-            raise FileNotFoundError(
-                f"data.path must be a folder or a zip, got {path}: it is not there"
-            )
-        data = pack(path)
-        kept = storage.child("data", f"{data.digest}.zip")
-        space = space.with_values({"data.path": str(kept)})
-    submission = Submission(
-        study=name,
-        space=space.text,
-        options=options.to_dict(),
-        storage=str(storage),
-        data=data.digest if data else "",
+    given = {"data.split.path": config.split.path}
+    if config.name == "folder":
+        given["data.path"] = config.path
+    files = {}
+    for key, path in given.items():
+        if path is None or is_address(path):
+            continue
+        here = Path(path).expanduser()
+        if not here.exists():
+            raise FileNotFoundError(f"{key} must be a file or a folder, got {path}: it is absent")
+        files[key] = pack(here)
+    space = space.with_values(
+        {key: str(storage.child(DATA, file.name)) for key, file in files.items()}
     )
-    return Parcel(submission, data, *_taken_along(options.wandb, environment))
+    submission = Submission(name, space.text, options.to_dict(), str(storage))
+    return Parcel(submission, list(files.values()), *_taken_along(options.wandb, environment))
 
 
 def going_on(
@@ -155,7 +153,7 @@ def going_on(
         environment: Of this process.
     """
     submission = Submission(study, None, changes, str(storage))
-    return Parcel(submission, None, *_taken_along("auto", environment))
+    return Parcel(submission, [], *_taken_along("auto", environment))
 
 
 def send(
@@ -177,9 +175,11 @@ def send(
         JobError: If the cluster does not take it.
         StorageError: If data too large to be sent by HTTP cannot be put into the storage.
     """
-    submission = parcel.submission
-    if parcel.data is not None:
-        submission = replace(submission, data_package=_send_data(parcel, server, say))
+    storage = Storage.parse(parcel.submission.storage)
+    sent = {file.name: _send(file, storage, server, say) for file in parcel.files}
+    submission = replace(
+        parcel.submission, files={name: package for name, package in sent.items() if package}
+    )
     if parcel.secrets:
         content = json.dumps(dict(parcel.secrets)).encode()
         uri = server.put_package(f"once-{secrets.token_hex(16)}", content)
@@ -196,18 +196,19 @@ def send(
         )
 
 
-def _send_data(parcel: Parcel, server: JobServer, say: Callable[[str], None]) -> str:
-    data = parcel.data
-    assert data is not None
-    size = f"{data.num_bytes / 2**20:.1f} MiB of data ({data.digest[:12]})"
-    if data.num_bytes <= MAX_PACKAGE_BYTES:
-        say(f"sending {size}")
-        return server.put_package(f"data-{data.digest}", data.file.read_bytes())
-    kept = Storage.parse(parcel.submission.storage).child("data", f"{data.digest}.zip")
+def _send(
+    file: DataPack, storage: Storage, server: JobServer, say: Callable[[str], None]
+) -> str | None:
+    """Bring a file to the cluster; the package that holds it, None where the storage does."""
+    what = f"{file.file.name} ({file.num_bytes / 2**20:.1f} MiB)"
+    if file.num_bytes <= MAX_PACKAGE_BYTES:
+        say(f"sending {what}")
+        return server.put_package(f"data-{file.digest}", file.file.read_bytes())
+    kept = storage.child(DATA, file.name)
     if not kept.exists():
-        say(f"copying {size} to {kept}: too large for the cluster's head")
-        kept.upload(data.file)
-    return ""
+        say(f"copying {what} to {kept}: too large for the cluster's head")
+        kept.upload(file.file)
+    return None
 
 
 def _taken_along(
@@ -265,17 +266,19 @@ def _receive(submission: Submission, storage: Storage, say: Callable[[str], None
     from ..cluster import open_session
     from ..cluster.jobs import taken_package
 
-    if not submission.secrets_package and not submission.data_package:
+    if not submission.secrets_package and not submission.files:
         return
-    kept = storage.child("data", f"{submission.data}.zip")
     with open_session("auto"):
         if submission.secrets_package:
             content = taken_package(submission.secrets_package)
             if content is None:
                 say("the secrets that were sent are gone: the driver waited too long for a node")
             os.environ.update(json.loads(content or b"{}"))
-        if submission.data_package and not kept.exists():
-            content = taken_package(submission.data_package, keep=True)
+        for name, package in submission.files.items():
+            kept = storage.child(DATA, name)
+            if kept.exists():
+                continue
+            content = taken_package(package, keep=True)
             if content is None:
                 raise StudyError(
                     "the data that were sent are gone: the driver waited too long for a node; "
