@@ -19,7 +19,6 @@ from .keeping import StudyKeeper, keeping, require_shared
 from .live import LiveTable
 from .options import SearchOptions
 from .probe import plan_trials
-from .remote_data import is_address
 from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker

