@@ -72,6 +72,11 @@ class StudyFolder:
         return self.path / "leaderboard.csv"
 
     @property
+    def report(self) -> Path:
+        """The page of the study."""
+        return self.path / "report.html"
+
+    @property
     def best(self) -> Path:
         """The export of the best trial."""
         return self.path / "best"

@@ -185,6 +185,10 @@ class Study:
             step = last.step
         return EpisodeScores(self.folder.episodes).read(number, step)
 
+    def optuna_trials(self) -> tuple[FrozenTrial, ...]:
+        """The trials as Optuna holds them, by number: what was drawn, from what, and when."""
+        return tuple(self._study.get_trials(deepcopy=False))
+
     def leaderboard(self) -> Leaderboard:
         """The trials, ranked by what can be told apart on the frozen episodes."""
         records, kept = self.records(), EpisodeScores(self.folder.episodes)

@@ -57,6 +57,12 @@ def test_wheel_holds_every_room_and_nothing_beside_the_package(wheel: Path) -> N
     }
     assert not sources - names
     assert "tripletune/py.typed" in names
+    assets = {
+        f"tripletune/search/report/assets/{path.name}"
+        for path in (ROOT / "search" / "report" / "assets").iterdir()
+    }
+    assert len(assets) > 10
+    assert not assets - names
 
 
 @pytest.mark.slow

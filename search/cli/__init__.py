@@ -6,7 +6,16 @@ message on standard error without a traceback, which `--debug` shows.
 """
 
 # Importing a file adds its commands, in the order in which `--help` lists them.
-from . import searching, results, training, describing, cluster  # noqa: I001
+from . import searching, results, reporting, training, describing, cluster  # noqa: I001
 from .app import app, main
 
-__all__ = ["app", "cluster", "describing", "main", "results", "searching", "training"]
+__all__ = [
+    "app",
+    "cluster",
+    "describing",
+    "main",
+    "reporting",
+    "results",
+    "searching",
+    "training",
+]
