@@ -22,10 +22,12 @@ from .encoders import (
     ENCODER_RECORDS,
     ENCODERS,
     AnyEncoder,
+    Autoencoder,
     Conv1d,
     Conv4,
     EncoderConfig,
     HybridDilated,
+    Identity,
     Koch,
     Mlp,
     Pretrained,
@@ -88,7 +90,16 @@ from .source import SpaceError, Value
 from .space import Space, preset_names
 from .split import SplitConfig
 from .tables import render_losses, render_losses_page
-from .task import TASK_RECORDS, TASKS, AnyTask, Supervised, TaskConfig, TaskFacts, Unsupervised
+from .task import (
+    TASK_RECORDS,
+    TASKS,
+    AnyTask,
+    Corrector,
+    Supervised,
+    TaskConfig,
+    TaskFacts,
+    Unsupervised,
+)
 from .tree import render_tree
 
 __all__ = [
@@ -106,6 +117,7 @@ __all__ = [
     "AnyTask",
     "ArcFace",
     "AugmentConfig",
+    "Autoencoder",
     "BatchConfig",
     "BlurConfig",
     "BudgetConfig",
@@ -117,6 +129,7 @@ __all__ = [
     "Contrastive",
     "Conv1d",
     "Conv4",
+    "Corrector",
     "CosFace",
     "CropConfig",
     "DataConfig",
@@ -132,6 +145,7 @@ __all__ = [
     "GreyConfig",
     "HeadConfig",
     "HybridDilated",
+    "Identity",
     "InfoNCE",
     "Int",
     "JitterConfig",

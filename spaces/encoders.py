@@ -127,6 +127,53 @@ class HybridDilated(Record):
     head: HeadConfig = HeadConfig()
 
 
+class Autoencoder(Record):
+    """Half of a convolutional autoencoder, trained first, without labels, then frozen.
+
+    The task `corrector` trains it; the head is then trained on its latent vectors.
+
+    Attributes:
+        width: Channels of the first convolution; the others have 2, 4 and 8 times as many.
+        latent: Values of the latent vector.
+        variational: Whether it is a VAE, whose mean is the latent vector.
+        pretraining_steps: Updates of the reconstruction.
+        train: The head alone.
+    """
+
+    FACTS: ClassVar[EncoderFacts] = EncoderFacts(
+        layers="4 x (3x3 convolution of stride 2, batch norm, ReLU), linear to the latent vector",
+        source="the program Berack96/upo-AIContrastive; Kingma, Welling 2013: Auto-Encoding "
+        "Variational Bayes, arXiv 1312.6114 (variational)",
+        minimum=16,
+    )
+
+    name: Literal["autoencoder"] = "autoencoder"
+    width: Width = 32
+    latent: Annotated[int, Field(ge=2, le=4096), Number("-", Int(32, 256))] = 128
+    variational: bool = False
+    pretraining_steps: Annotated[int, Field(ge=1)] = 500
+    train: Literal["head"] = "head"
+    embedding_dim: EmbeddingDim = 128
+    head: HeadConfig = HeadConfig()
+
+
+class Identity(Record):
+    """No network: the items are vectors of features already; the head alone is trained.
+
+    Attributes:
+        train: The head alone.
+    """
+
+    FACTS: ClassVar[EncoderFacts] = EncoderFacts(
+        layers="none: the vector itself", source="-", takes="anything"
+    )
+
+    name: Literal["identity"] = "identity"
+    train: Literal["head"] = "head"
+    embedding_dim: EmbeddingDim = 64
+    head: HeadConfig = HeadConfig()
+
+
 class Mlp(Record):
     """A multilayer perceptron on flattened input.
 
@@ -252,7 +299,9 @@ class Timm(Record):
 Pretrained = ResNet18 | Torchvision | Timm
 """The encoders that may start from weights of others, and may be frozen."""
 
-AnyEncoder = Conv4 | Koch | ResNet12 | HybridDilated | Mlp | Conv1d | Pretrained
+AnyEncoder = (
+    Conv4 | Koch | ResNet12 | HybridDilated | Autoencoder | Identity | Mlp | Conv1d | Pretrained
+)
 
 
 def _conv4_unless_named(value: object) -> object:
@@ -350,7 +399,7 @@ def minimum_size(config: AnyEncoder) -> int:
 
 def is_frozen(config: AnyEncoder) -> bool:
     """Whether the head alone is trained."""
-    return isinstance(config, Pretrained) and config.train == "head"
+    return isinstance(config, Pretrained | Autoencoder | Identity) and config.train == "head"
 
 
 def from_scratch(config: AnyEncoder) -> AnyEncoder:

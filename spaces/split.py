@@ -10,13 +10,14 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class SplitConfig(Record):
-    """How classes are divided: no class is ever on two sides.
+    """How classes are divided: no class is ever on two sides, but `by: item`.
 
     Attributes:
         by: Whole groups (alphabets, scripts, categories), single classes, the rows of a `file`, or
             a published split: `omniglot_background` tests on the 20 evaluation alphabets and
             divides the others; `omniglot_vinyals` validates on 5 alphabets and tests on the 423
             characters of Vinyals et al. where the set has them; `mini_imagenet_ravi`; `cub_mlrc`.
+            `item` divides the items of each class, for tasks that are judged on known classes.
         path: Of the CSV file, for `file`: columns name and side.
         validation: Share of the groups or classes that score the trials.
         test: Share that no trial can open.
@@ -29,6 +30,7 @@ class SplitConfig(Record):
     by: Literal[
         "group",
         "class",
+        "item",
         "file",
         "omniglot_background",
         "omniglot_vinyals",

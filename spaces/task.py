@@ -23,6 +23,7 @@ class TaskFacts:
         uses_labels: Whether training sees the labels of classes.
         needs_map: Whether it looks into the encoder's map of features, before the pooling.
         takes: What its items are.
+        split: What `data.split` divides: classes (or groups of them), or the items of each class.
     """
 
     learns_from: str
@@ -31,6 +32,12 @@ class TaskFacts:
     uses_labels: bool = False
     needs_map: bool = False
     takes: Literal["images", "series", "anything"] = "anything"
+    split: Literal["class", "item"] = "class"
+
+    @property
+    def lowest(self) -> float:
+        """The worst value of the metric."""
+        return -1.0 if self.metric == "balanced_accuracy_gain" else 0.0
 
 
 class Supervised(Record):
@@ -70,7 +77,44 @@ class Unsupervised(Record):
     first_view: Literal["augmented", "plain"] = "augmented"
 
 
-AnyTask = Supervised | Unsupervised
+class Corrector(Record):
+    """Embeddings of a frozen encoder are corrected where a classifier of them errs.
+
+    The stages: an encoder (an autoencoder that is trained first, or any frozen backbone); a
+    classifier of its features, with class weights; a correction network (the encoder's head, by
+    default `residual`), trained on pairs; the same classifier on corrected features, and one that
+    is trained anew on them. Splits are by item: the classes are known.
+
+    Attributes:
+        pairs: `misclassified` joins each misclassified item to correctly classified ones of its
+            class (positive) and of the others (negative). `all` compares all items of a batch,
+            and knows no classifier: the loss comes before it.
+        errors: Whose errors: of classifiers that did not see the item (`held_out`, three folds),
+            or of the one that was trained on it.
+        classifier: `mlp` has layers of 256 and 64 with batch norm; `svm` is scikit-learn's, with
+            an RBF kernel.
+        classifier_steps: Updates of the `mlp`, each on all training items.
+        judged: What ranks trials: the gain of the same classifier `after` the correction, or that
+            of one `retrained` on corrected features.
+    """
+
+    FACTS: ClassVar[TaskFacts] = TaskFacts(
+        learns_from="misclassified items and correctly classified ones",
+        metric="balanced_accuracy_gain",
+        source="the program Berack96/upo-AIContrastive",
+        uses_labels=True,
+        split="item",
+    )
+
+    name: Literal["corrector"] = "corrector"
+    pairs: Literal["misclassified", "all"] = "misclassified"
+    errors: Literal["held_out", "training"] = "held_out"
+    classifier: Literal["mlp", "svm"] = "mlp"
+    classifier_steps: Annotated[int, Field(ge=1)] = 200
+    judged: Literal["after", "retrained"] = "after"
+
+
+AnyTask = Supervised | Unsupervised | Corrector
 
 
 def _supervised_unless_named(value: object) -> object:

@@ -24,7 +24,7 @@ class Score:
     high: float
 
 
-def mean_with_interval(scores: np.ndarray) -> Score:
+def mean_with_interval(scores: np.ndarray, *, lowest: float = 0.0) -> Score:
     """Mean accuracy over episodes and the normal 95 % interval of that mean.
 
     The interval is over episodes: it says how sure the score of *this* encoder is on classes such
@@ -32,10 +32,11 @@ def mean_with_interval(scores: np.ndarray) -> Score:
 
     Args:
         scores: One accuracy an episode, shape (E,), E >= 2.
+        lowest: That a mean can be: 0 of accuracies, -1 of what they gain.
     """
     mean = float(scores.mean())
     half = Z_95 * float(scores.std(ddof=1)) / math.sqrt(len(scores))
-    return Score(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Score(mean, max(lowest, mean - half), min(1.0, mean + half))
 
 
 def baselines(prepared: PreparedData) -> dict[str, Score]:

@@ -34,9 +34,14 @@ class Features:
 
 
 class FeatureCache:
-    """The features of the last few frozen backbones on one data set."""
+    """The features of the last few frozen backbones on one data set.
+
+    Attributes:
+        weights: Of backbones that were trained here before they were frozen, by their key.
+    """
 
     def __init__(self) -> None:
+        self.weights: dict[str, dict[str, Tensor]] = {}
         self._kept: OrderedDict[str, Features] = OrderedDict()
 
     def get(self, key: str, compute: Callable[[], Features]) -> Features:

@@ -191,7 +191,8 @@ class Trial:
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
         self._episode_scores = self._task.units(self.encoder, embeddings)
-        score = mean_with_interval(self._episode_scores)
+        lowest = self._recipe.task.FACTS.lowest
+        score = mean_with_interval(self._episode_scores, lowest=lowest)
         some = spread_pairs(len(raw))
         labels = self._prepared.data.validation.labels[some]
         signs = collapse_signs(raw[some], torch.from_numpy(labels))

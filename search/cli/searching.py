@@ -113,6 +113,8 @@ def search_command(
         wandb="off" if no_wandb else wandb.value,
         wandb_project=wandb_project,
     )
+    if data == "synthetic":  # a preset of its own: vectors need no encoder
+        space, data = f"{space}_synthetic", None
     loaded = Space.load(space).with_values(data_values(data) | set_values(set_ or []))
     live = _live(as_json)
     _run(lambda: run_search(loaded, options, name=name, runs=runs, live=live), as_json)

@@ -75,7 +75,7 @@ def load(text: str) -> Space:
         ),
         (
             {"encoder": {"head": {"hidden": 100}}},
-            "hidden counts only with head mlp, got name=linear, hidden=100",
+            "hidden counts only with the heads mlp and residual, got name=linear, hidden=100",
         ),
         (
             {"encoder": {"head": {"name": "mlp", "hidden": 4, "layers": 3}}},
@@ -138,7 +138,8 @@ def test_from_scratch_needs_no_file() -> None:
         ("encoder: {name: torchvision}\n", "encoder.model: must be given, got nothing"),
         (
             "encoder:\n  name: resnet12\n  head: {name: mpl}\n",
-            "my.yaml:4: encoder.head.name: must be one of linear, mlp, bnneck, got 'mpl'",
+            "my.yaml:4: encoder.head.name: must be one of linear, mlp, bnneck, residual, got "
+            "'mpl'",
         ),
         (
             "encoder:\n  name: resnet12\n  head:\n    name: mlp\n    hiden: 3\n",

@@ -45,6 +45,14 @@ PROMISED = {
         {"triplet"},
         {"objective.miner.name", "objective.loss.margin", "encoder.embedding_dim"},
     ),
+    "corrector": (
+        {"contrastive", "soft_nearest_neighbor", "sigmoid_pair"},
+        {"recipe", "encoder.variational", "encoder.head.hidden"},
+    ),
+    "corrector_synthetic": (
+        {"contrastive", "soft_nearest_neighbor", "sigmoid_pair"},
+        {"recipe", "encoder.head.hidden"},
+    ),
     "time_series": (
         {"nt_xent", "triplet", "contrastive"},
         {"objective", "augment.series.jitter.deviation", "encoder.head.pool"},

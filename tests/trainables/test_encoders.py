@@ -10,10 +10,12 @@ from torch import nn
 from tripletune.spaces import (
     ENCODER_RECORDS,
     AnyEncoder,
+    Autoencoder,
     Conv1d,
     Conv4,
     HeadConfig,
     HybridDilated,
+    Identity,
     Koch,
     Mlp,
     Pretrained,
@@ -34,6 +36,8 @@ CONFIGS: dict[str, AnyEncoder] = {
     "koch": Koch(width=8, padding="half", embedding_dim=12),
     "resnet12": ResNet12(width=8, embedding_dim=12),
     "hybrid_dilated": HybridDilated(width=4, embedding_dim=12),
+    "autoencoder": Autoencoder(width=4, latent=16, embedding_dim=12),
+    "identity": Identity(embedding_dim=12),
     "mlp": Mlp(hidden=16, embedding_dim=12),
     "conv1d": Conv1d(width=8, embedding_dim=12),
     "resnet18": ResNet18(embedding_dim=12),
@@ -107,6 +111,8 @@ def test_every_trained_weight_gets_a_gradient(name: str) -> None:
     embeddings = encoder(images_for(name, 4))
     (embeddings * torch.arange(1.0, 13.0)).square().sum().backward()
     for key, parameter in encoder.named_parameters():
+        if not parameter.requires_grad:  # an autoencoder is frozen once its task has trained it
+            continue
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
 

@@ -4,7 +4,7 @@ Legend: N images, C channels, H height, W width.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -158,6 +158,17 @@ class ImageSet:
             ]
             place += int(counts[number])
         return self.relabelled(classes, images)
+
+    def items(self, numbers: NDArray[np.int64]) -> "ImageSet":
+        """A copy that holds some items of every class.
+
+        Args:
+            numbers: Of the items, rising; each class has one.
+
+        Raises:
+            ValueError: A class has none.
+        """
+        return replace(self, images=np.array(self.images[numbers]), labels=self.labels[numbers])
 
     def relabelled(self, classes: Collection[str], images: NDArray[Any]) -> "ImageSet":
         """What `subset` gives, with images that were copied before.

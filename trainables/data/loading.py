@@ -8,10 +8,12 @@ from platformdirs import user_cache_path
 
 from ...spaces import DataConfig
 from .cache import CachedSet, decode_with_cache
+from .clouds import CloudSource
 from .decoded import Progress, Source, unseen
 from .folder import open_folder
 from .glyphs import GlyphSource
 from .image_set import ImageSet
+from .item_split import split_items
 from .omniglot import open_omniglot
 from .preprocessing import Preprocessing
 from .series import SeriesSource
@@ -21,6 +23,7 @@ from .splits import Split, describe_split, split_classes
 from .storage import is_mapped
 
 DATASETS: dict[str, Callable[[DataConfig], Source]] = {
+    "clouds": CloudSource,
     "folder": open_folder,
     "glyphs": GlyphSource,
     "omniglot": open_omniglot,
@@ -35,7 +38,8 @@ class TrialData:
 
     Attributes:
         train: Images of the training classes.
-        validation: Images of the classes that score the trials; no class is in both.
+        validation: Images of the classes that score the trials; no class is in both, but under a
+            split by item.
         fingerprint: SHA-256 of the whole decoded set, test side included; the same for a folder
             and a zip of it, wherever they lie.
         split_digest: SHA-256 of the manifest that divides the classes.
@@ -77,6 +81,16 @@ def load_trial_data(
         is_checked=lambda size: not is_mapped(config.storage, size),
     )
     image_set = cached.decoded.image_set
+    if config.split.by == "item":
+        items = split_items(image_set, config.split)
+        return TrialData(
+            train=image_set.items(items.train),
+            validation=image_set.items(items.validation),
+            fingerprint=cached.fingerprint,
+            split_digest=items.digest,
+            notes=cached.decoded.notes,
+            preprocessing=cached.decoded.preprocessing,
+        )
     split = split_classes(image_set, config.split)
     train, validation, note = _sides(cached, split, config)
     return TrialData(

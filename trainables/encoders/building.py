@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .autoencoder import build_autoencoder
 from .conv1d import build_conv1d
 from .conv4 import build_conv4
 from .encoder import Encoder
 from .freezing import freeze
 from .heads import HEADS
 from .hybrid_dilated import build_hybrid_dilated
+from .identity import build_identity
 from .koch import build_koch
 from .mlp import build_mlp
 from .pooling import POOLS
@@ -30,6 +32,8 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "koch": build_koch,
     "resnet12": build_resnet12,
     "hybrid_dilated": build_hybrid_dilated,
+    "autoencoder": build_autoencoder,
+    "identity": build_identity,
     "mlp": build_mlp,
     "conv1d": build_conv1d,
     "resnet18": build_resnet18,
@@ -69,7 +73,7 @@ def build_encoder(
         FileNotFoundError: If the file of its weights does not exist.
     """
     # Here, so that an exported model is loaded without the libraries of recipes.
-    from ...spaces import Pretrained
+    from ...spaces import Autoencoder, Pretrained
 
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     _require_size(config, size)
@@ -78,7 +82,7 @@ def build_encoder(
         encoder = assemble_encoder(
             config, default_pool(config), channels=channels, size=size, mean=mean, std=std
         )
-    if isinstance(config, Pretrained):
+    if isinstance(config, Pretrained | Autoencoder):
         freeze(encoder.backbone, config)
     return encoder.to(memory_format=torch.channels_last).train()
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 if TYPE_CHECKING:
-    from ...spaces import Pretrained
+    from ...spaces import Autoencoder, Pretrained
 
 
 FEWEST_BLOCKS = 4
 """A model whose parts are fewer has its largest container opened, until there are as many."""
 
 
-def freeze(network: nn.Module, config: "Pretrained") -> None:
+def freeze(network: nn.Module, config: "Pretrained | Autoencoder") -> None:
     """Leave trainable what the recipe says: all, nothing, or the last blocks.
 
     Raises:

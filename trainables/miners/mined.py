@@ -179,7 +179,8 @@ def positive_slots(
     first = torch.searchsorted(by_class, labels)  # (B,) place of the first item of the class
     end = torch.searchsorted(by_class, labels, right=True)
     slot = torch.arange(num_slots, device=labels.device)  # (S,)
-    is_past_itself = slot >= (place[itself] - first)[:, None]  # (B, S)
+    own = (place[itself] - first)[:, None]  # (B, 1), below 0 where the anchor's place is empty
+    is_past_itself = (slot >= own) & (own >= 0)  # (B, S)
     target = first[:, None] + slot + is_past_itself
     return order[target.clamp_max(len(order) - 1)], target < end[:, None]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ...spaces import Recipe
 from ..encoders import Encoder
 from ..prepared import PreparedData
+from .corrector import CorrectorTask
 from .supervised import build_supervised
 from .task import Network, Task
 from .unsupervised import build_unsupervised
@@ -12,6 +13,7 @@ from .unsupervised import build_unsupervised
 TASKS: dict[str, Callable[[Recipe, PreparedData, Encoder], Task]] = {
     "supervised": build_supervised,
     "unsupervised": build_unsupervised,
+    "corrector": CorrectorTask,
 }
 
 __all__ = ["TASKS", "Network", "Task"]

@@ -19,7 +19,7 @@ from tripletune.trainables.data.cache import decode_with_cache
 SIZE = 20
 
 
-@pytest.fixture(params=sorted(DATASETS.keys() - {"series"}))  # test_series.py has those
+@pytest.fixture(params=sorted(DATASETS.keys() - {"series", "clouds"}))  # test_series.py has those
 def config(request: pytest.FixtureRequest, color: str) -> DataConfig:
     """The data set's configuration, on a small tree where it needs files."""
     name = request.param

@@ -185,5 +185,5 @@ def test_encoders_of_images_are_refused_for_series_and_the_other_way_round(waves
         recipe(data=config_of(waves))
     with pytest.raises(ValueError, match="must not be conv1d with data glyphs"):
         recipe(encoder=Conv1d())
-    with pytest.raises(ValueError, match="length counts only with the data set series"):
+    with pytest.raises(ValueError, match="length counts only with the data sets series"):
         DataConfig(length=64)
