@@ -138,8 +138,10 @@ def test_from_scratch_needs_no_file() -> None:
         ("encoder: {name: torchvision}\n", "encoder.model: must be given, got nothing"),
         (
             "encoder:\n  name: resnet12\n  head: {name: mpl}\n",
-            "my.yaml:4: encoder.head.name: must be one of linear, mlp, bnneck, residual, got "
-            "'mpl'",
+            (
+                "my.yaml:4: encoder.head.name: must be one of linear, mlp, bnneck, residual, got "
+                "'mpl'"
+            ),
         ),
         (
             "encoder:\n  name: resnet12\n  head:\n    name: mlp\n    hiden: 3\n",
