@@ -19,6 +19,9 @@ from ..trainables.whole_file import whole_file
 RESERVE_BYTES = 100 * 2**20
 """Free space below which a search stops while it can still write its own end."""
 
+PROBE_S = 1.0
+"""How long a start waits for a claim that may only be somebody's look at it."""
+
 
 class StudyError(Exception):
     """A study that cannot be opened, made or continued; the message says what to do."""
@@ -182,7 +185,7 @@ class StudyFolder:
         """
         lock = filelock.FileLock(self.lock)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PROBE_S)  # longer than a look of `is_claimed`
         except filelock.Timeout:
             raise StudyError(
                 f"study {self.name} is being run by another process, which holds {self.lock}: "
@@ -193,6 +196,19 @@ class StudyFolder:
             yield
         finally:
             lock.release()
+
+    def is_claimed(self) -> bool:
+        """Whether a process runs the study at this moment."""
+        if not self.lock.exists():
+            return False
+        lock = filelock.FileLock(self.lock)
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # a study that may only be read
+            return False
 
     def _mend_journal(self) -> None:
         """Cut off a last line that was not written whole (full disk, power loss).

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,6 +15,9 @@ from ..trainables.report import Report
 from . import labels
 from .progress import decoding_progress
 from .records import TrialRecord
+
+if TYPE_CHECKING:
+    from .study import Study
 
 LINE_COLUMNS = 100
 """Widest line of the piped form."""
@@ -126,6 +129,9 @@ class LiveTable:
             f"{labels.report_accuracy(record.last_report)} {labels.duration(record.seconds)}"
             + (", best so far" if is_best else "")
         )
+
+    def study_ended(self, study: "Study") -> None:
+        """Nothing: the leaderboard follows the table."""
 
     def close(self, timeout_s: float = 0.0) -> None:  # nothing to wait for
         """Leave the table as it is and give the terminal back."""

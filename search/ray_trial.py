@@ -6,6 +6,7 @@ A trial that fails says so in a result of its own: the actor lives on and the re
 
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from ..spaces import EvaluationConfig, Recipe
 from ..trainables import PreparedData, Trial, TrialData, default_device, prepare
 from ..trainables.gpu_memory import begin_peak, is_out_of_memory, peak_bytes
 from .folder import CHECKPOINT_FILE
+from .process_usage import ProcessUsage
 from .shipping import Mapped, receive
 
 if TYPE_CHECKING:
@@ -91,12 +93,14 @@ class RayTrial(tune.Trainable):
                 TRACEBACK: "".join(traceback.format_exception(error)),
                 tune.result.DONE: True,
             }
+        peak = peak_bytes(self._device())
+        report = replace(report, **self._usage.since_last(peak))
         return {
             STEP: report.step,
             "one_shot_accuracy": report.one_shot_accuracy,
             REPORT: report.to_dict(),
             EPISODE_SCORES: self._trial.episode_scores.astype("float32"),
-            PEAK_BYTES: peak_bytes(self._device()),
+            PEAK_BYTES: peak,
             tune.result.DONE: self._trial.is_done or report.is_collapsed,
         }
 
@@ -115,6 +119,7 @@ class RayTrial(tune.Trainable):
         self._config = config
         self._trial = None
         self._problem: Exception = RuntimeError("the trial was never begun")
+        self._usage = ProcessUsage()
         try:
             begin_peak(self._device())
             recipe = Recipe.model_validate(config[RECIPE])

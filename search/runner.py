@@ -23,6 +23,8 @@ from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker
 
+logger = logging.getLogger(__name__)
+
 TRACKER_CLOSE_S = 15.0
 """How long the end of a search waits for W&B."""
 
@@ -196,46 +198,48 @@ def _start(
     keeper: StudyKeeper | None,
 ) -> Study:
     """As `_run`, with the study claimed."""
-    with ExitStack() as stack:
-        stack.enter_context(stop.on_signals())
-        live.message("starting Ray")
-        session = stack.enter_context(open_session(options.address))
-        require_shared(folder, num_nodes=len(session.nodes()))
-        plan, packing = plan_trials(session.nodes(), options, space, data, live.message)
-        live.message(plan.reason)
-        study = begin()
+    with ExitStack() as watched:
+        watched.enter_context(stop.on_signals())
         trackers: list[Tracker] = [live] if keeper is None else [keeper, live]
-        if options.wandb != "off":
-            trackers.append(
-                WandbTracker(
-                    study.name,
-                    study.folder.path,
-                    options.wandb_project,
-                    options.wandb,
-                    warn=live.message,
+        with ExitStack() as stack:
+            live.message("starting Ray")
+            session = stack.enter_context(open_session(options.address))
+            require_shared(folder, num_nodes=len(session.nodes()))
+            plan, packing = plan_trials(session.nodes(), options, space, data, live.message)
+            live.message(plan.reason)
+            study = begin()
+            if options.wandb != "off":
+                trackers.append(
+                    WandbTracker(
+                        study.name,
+                        study.folder.path,
+                        options.wandb_project,
+                        options.wandb,
+                        warn=live.message,
+                    )
                 )
+            watched.callback(_close, trackers, stop)
+            live.open(study.records(), options.trials, study.settings.baselines, study=study.name)
+            _tune(
+                study,
+                space,
+                options,
+                plan,
+                packing,
+                data,
+                trackers,
+                stop,
+                session_lives_on=session.is_borrowed,
             )
-        stack.callback(_close, trackers, stop)
-        live.open(study.records(), options.trials, study.settings.baselines, study=study.name)
-        _tune(
-            study,
-            space,
-            options,
-            plan,
-            packing,
-            data,
-            trackers,
-            stop,
-            session_lives_on=session.is_borrowed,
-        )
-    interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
-    try:
-        study.leaderboard().to_csv(study.folder.leaderboard)
-        export_best(study, study.folder.best)
-    except OSError as error:
-        live.message(f"the leaderboard and the best model could not be written: {error}")
-        if not interruption:
-            raise
+        interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
+        try:
+            study.leaderboard().to_csv(study.folder.leaderboard)
+            export_best(study, study.folder.best)
+        except OSError as error:
+            live.message(f"the leaderboard and the best model could not be written: {error}")
+            if not interruption:
+                raise
+        _end(trackers, study)
     if interruption:
         if not stop.is_planned:
             raise interruption
@@ -362,6 +366,14 @@ def _quiet_tune() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _end(trackers: Sequence[Tracker], study: Study) -> None:
+    for tracker in trackers:
+        try:
+            tracker.study_ended(study)
+        except Exception:  # a tracker must never cost a search
+            logger.warning("%s failed at the end of the search", tracker, exc_info=True)
 
 
 def _close(trackers: Sequence[Tracker], stop: StopRequest) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from ray.exceptions import RayActorError
@@ -171,12 +172,12 @@ class StudyRecorder(Callback):
             return
         if result[PEAK_BYTES]:
             self._packing.measured(shape_of(self._study.record(number).recipe), result[PEAK_BYTES])
-        report = Report(**result[REPORT])
+        attempt = self._study.record(number).attempts
+        report = replace(Report(**result[REPORT]), attempt=attempt)
         # Before the report: what the journal tells has its scores.
         self._study.keep_episode_scores(number, report.step, result[EPISODE_SCORES])
         # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
         if self._study.report(number, report, is_last=bool(result.get(DONE))):
-            attempt = self._study.record(number).attempts
             self._tell("trial_reported", number, attempt, report)
 
     def on_trial_complete(

@@ -31,6 +31,11 @@ class Report:
         scores: Other numbers of the task, by name.
         sizes: At the end of the budget, by number of leading dimensions (8, 16, 32, ... of more):
             accuracy of these alone, and the ends of its interval.
+        processor_share: Processor seconds a second of the trial's process, 1 for one core; None
+            where nobody measured.
+        memory_bytes: Resident memory of that process.
+        gpu_memory_bytes: Most that the trial reserved; None without a GPU.
+        attempt: Which start of the trial made the report, from 1.
     """
 
     step: int
@@ -50,6 +55,10 @@ class Report:
     is_collapsed: bool
     scores: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    processor_share: float | None = None
+    memory_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
+    attempt: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a flat mapping of plain values."""

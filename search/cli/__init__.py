@@ -6,7 +6,7 @@ message on standard error without a traceback, which `--debug` shows.
 """
 
 # Importing a file adds its commands, in the order in which `--help` lists them.
-from . import searching, results, reporting, training, describing, cluster  # noqa: I001
+from . import searching, results, reporting, wandb, training, cluster, describing  # noqa: I001
 from .app import app, main
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "results",
     "searching",
     "training",
+    "wandb",
 ]

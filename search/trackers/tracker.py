@@ -1,9 +1,12 @@
 """What the driver tells everyone who watches a search."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...trainables.report import Report
 from ..records import TrialRecord
+
+if TYPE_CHECKING:
+    from ..study import Study
 
 
 class Tracker(Protocol):
@@ -17,6 +20,9 @@ class Tracker(Protocol):
 
     def trial_ended(self, record: TrialRecord) -> None:
         """A trial is complete, pruned or failed; the record holds all its reports."""
+
+    def study_ended(self, study: "Study") -> None:
+        """The search came to its end or was interrupted; leaderboard and export are written."""
 
     def close(self, timeout_s: float) -> None:
         """The search is over or interrupted; ends within about `timeout_s` seconds.

@@ -1,28 +1,30 @@
-"""Weights & Biases: one run per trial, from one process beside the driver.
+"""Weights & Biases: one run per trial and one per study, from one process beside the driver.
 
 The driver's side. A call puts a message on a bounded queue and returns; a thread turns messages
-into lines on a pipe; the process at its other end (`uploader.py`) talks to W&B. The process ends
-with the driver, however that ends: its pipe closes.
+into lines on a pipe; the process at its other end (`wandb_uploader`) talks to W&B. The process
+ends with the driver, however that ends: its pipe closes.
 """
 
-import json
-import os
 import re
-import secrets
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import IO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...trainables.report import Report
-from ..folder import write_text
+from ..folder import StudyFolder, write_text
 from ..records import TrialRecord
+from .run_content import StudyContent, report_row, study_content, trial_content, trial_summary
+from .run_identity import URL_FILE, RunIdentity
+from .uploader_process import UploaderProcess
+
+if TYPE_CHECKING:
+    from ..study import Study
 
 Mode = Literal["auto", "online", "offline"]
 MODES: tuple[Mode, ...] = ("auto", "online", "offline")
@@ -31,10 +33,13 @@ MAX_WAITING_REPORTS = 20_000
 """Bound of the queue; a report takes about half a kilobyte."""
 
 Started = tuple[Literal["started"], TrialRecord]
-Reported = tuple[Literal["reported"], int, Report]
+Reported = tuple[Literal["reported"], int, int, Report]
 Ended = tuple[Literal["ended"], TrialRecord]
+StudyEnded = tuple[Literal["study"], StudyContent]
 Close = tuple[Literal["close"], float]
 """With the time, on the clock of `time.time`, until which uploads may go on."""
+
+Message = Started | Reported | Ended | StudyEnded | Close
 
 
 def print_to_stderr(text: str) -> None:
@@ -43,8 +48,18 @@ def print_to_stderr(text: str) -> None:
         sys.stderr.write(text + "\n")
 
 
+def require_project(project: str) -> None:
+    """Refuse a project that W&B would refuse.
+
+    Raises:
+        ValueError: With the rule and the value.
+    """
+    if not project or re.search(r"[/\\#?%:]", project):
+        raise ValueError(f"project must be a name without / \\ # ? % :, got project={project!r}")
+
+
 class WandbTracker:
-    """Follows a search with one W&B run per trial, grouped by the study.
+    """Follows a search with one W&B run per trial, grouped by the study, and one for the study.
 
     A run keeps its id when a study is resumed: the server's copy goes on after its last step
     (W&B drops steps at or below it, so the first attempt's values stay), and an offline copy
@@ -82,37 +97,36 @@ class WandbTracker:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got mode={mode!r}")
-        if not project or re.search(r"[/\\#?%:]", project):
-            raise ValueError(
-                f"project must be a name without / \\ # ? % :, got project={project!r}"
-            )
+        require_project(project)
         for tag in tags:
             if not 1 <= len(tag) <= 64:
                 raise ValueError(f"a tag must have 1 to 64 characters, got {tag!r}")
+        self._study_name = study_name
         self._folder = folder.absolute()
         self._tags = tuple(tags)
         self._warn = warn
         self._options = {
-            "study": study_name,
             "folder": str(self._folder),
             "project": project,
             "mode": mode,
+            "may_fall_back": True,
             "init_timeout_s": init_timeout_s,
             "finish_timeout_s": finish_timeout_s,
         }
-        self._messages: SimpleQueue[Started | Reported | Ended | Close] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
         self._crowded: set[int] = set()
-        self._process: subprocess.Popen[str] | None = None
+        self._open: dict[int, TrialRecord] = {}
+        self._process: UploaderProcess | None = None
         self._is_closed = False
         self._has_failed = False
+        self._has_url = False
         self._writer = Thread(target=self._write_messages, name="wandb-writer", daemon=True)
-        self._reader = Thread(target=self._read_warnings, name="wandb-reader", daemon=True)
         self._writer.start()
 
     @property
     def sync_command(self) -> str:
-        """What uploads the files of this study later."""
-        return f"wandb sync {self._folder}/wandb/*run-*"
+        """What completes this study in W&B later."""
+        return StudyFolder(self._folder).command("wandb sync")
 
     @property
     def process_id(self) -> int | None:
@@ -128,12 +142,17 @@ class WandbTracker:
         if number in self._crowded or self._messages.qsize() >= MAX_WAITING_REPORTS:
             self._crowded.add(number)  # steps must grow, so the later ones wait as well
             return
-        self._put(("reported", number, report))
+        self._put(("reported", number, attempt, report))
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Completes the run of a trial with its state, and its failure if it failed."""
         self._crowded.discard(record.number)
         self._put(("ended", record))
+
+    def study_ended(self, study: "Study") -> None:
+        """Logs the leaderboard, its plots and the exported model to the study's own run."""
+        identity = RunIdentity.of(self._study_name, self._folder, self._tags)
+        self._put(("study", study_content(study, identity)))
 
     def close(self, timeout_s: float) -> None:
         """Waits for the uploads, at most about `timeout_s`; marks running trials interrupted."""
@@ -146,32 +165,29 @@ class WandbTracker:
         self._writer.join(timeout_s)
         if self._process is None:
             return
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._end_process(self._process)
+        if not self._process.wait(max(0.0, deadline - time.monotonic())):
             self._warn(
                 f"W&B did not answer in time and was ended: its runs in {self._folder}/wandb may "
-                f"lack reports, the study lacks none; upload what there is with "
+                f"lack reports, the study lacks none; complete W&B later with "
                 f"`{self.sync_command}`"
             )
-        if self._reader.ident is not None:
-            self._reader.join(1.0)
 
-    def _put(self, message: Started | Reported | Ended | Close) -> None:
+    def _put(self, message: Message) -> None:
         if not self._is_closed and not self._has_failed:
             self._messages.put(message)
 
     def _write_messages(self) -> None:
         """Starts the uploader and sends what is on the queue, until `close`."""
         try:
-            with self._start_process() as pipe:
-                while True:
-                    message = self._messages.get()
-                    pipe.write(json.dumps(self._as_data(message)) + "\n")
-                    pipe.flush()
-                    if message[0] == "close":
-                        return
+            self._process = UploaderProcess(self._folder, self._options, self._hear)
+            identity = RunIdentity.of(self._study_name, self._folder, self._tags)
+            while True:
+                message = self._messages.get()
+                data = self._as_data(message, identity)
+                if data is not None:
+                    self._process.send(data)
+                if message[0] == "close":
+                    return
         except Exception as error:  # the edge of the tracker: a search never ends with it
             self._has_failed = True
             if not self._is_closed:
@@ -180,70 +196,39 @@ class WandbTracker:
                     f"on and its own results are complete"
                 )
 
-    def _start_process(self) -> IO[str]:
-        (self._folder / "wandb").mkdir(parents=True, exist_ok=True)
-        options = self._options | {"id_prefix": self._id_prefix()}
-        with (self._folder / "wandb" / "uploader.log").open("w") as log:
-            self._process = subprocess.Popen(
-                # -P: beside uploader.py lies a wandb.py.
-                [sys.executable, "-P", str(Path(__file__).with_name("uploader.py"))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                encoding="utf-8",
-                env=os.environ | {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"},
-                start_new_session=True,  # Ctrl-C in the terminal is the driver's to handle
-            )
-        assert self._process.stdin is not None
-        self._reader.start()
-        self._process.stdin.write(json.dumps(options) + "\n")
-        return self._process.stdin
+    def _hear(self, answer: Mapping[str, str]) -> None:
+        if "warning" in answer:
+            self._warn(f"{answer['warning']}; complete W&B later with `{self.sync_command}`")
+        elif "url" in answer and not self._has_url:
+            self._has_url = True
+            with suppress(OSError):
+                write_text(self._folder / URL_FILE, answer["url"])
 
-    def _read_warnings(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
-                self._warn(json.loads(line)["warning"])
-
-    def _end_process(self, process: "subprocess.Popen[str]") -> None:
-        """Ends the uploader and the service of W&B, which shares its process group."""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def _id_prefix(self) -> str:
-        """First part of the run ids: the study's name and a token that stays in its folder."""
-        path = self._folder / "wandb-id"
-        if not path.exists():
-            write_text(path, secrets.token_hex(4))
-        name = re.sub(r"[^A-Za-z0-9_-]+", "-", str(self._options["study"]))[:40]
-        return f"{name}-{path.read_text().strip()}"
-
-    def _as_data(self, message: Started | Reported | Ended | Close) -> dict[str, object]:
-        """A message as the uploader reads it."""
+    def _as_data(self, message: Message, identity: RunIdentity) -> dict[str, Any] | None:
+        """A message as the uploader reads it; on the writer's thread."""
         match message:
-            case ("started" | "ended" as kind, record):
+            case ("started", record):
+                self._open[record.number] = record
+                content = trial_content(record, identity)
+                opening = content.opening()
+                return {"kind": "open", "summary": dict(content.summary), **opening}
+            case ("reported", number, attempt, report):
+                if number not in self._open:  # its end will bring all reports
+                    return None
+                record = self._open[number]
+                record = replace(record, attempts=attempt, reports=(*record.reports, report))
+                self._open[number] = record
                 return {
-                    "kind": kind,
-                    "number": record.number,
-                    "trial": self._trial_data(record),
+                    "kind": "row",
+                    "id": identity.trial(number),
+                    "row": asdict(report_row(report)),
+                    # What the run ends with should nobody be there to end it.
+                    "summary": trial_summary(record),
                 }
-            case ("reported" as kind, number, report):
-                return {"kind": kind, "number": number, "report": report.to_dict()}
-            case (kind, deadline):
-                return {"kind": kind, "deadline": deadline}
-
-    def _trial_data(self, record: TrialRecord) -> dict[str, object]:
-        objective = record.recipe.objective
-        return {
-            "number": record.number,
-            "state": record.state,
-            "loss": objective.loss.name,
-            "miner": objective.miner.name,
-            "tags": [*self._tags, objective.loss.name, objective.miner.name],
-            "recipe": record.recipe.to_dict(),
-            "reports": [report.to_dict() for report in record.reports],
-            "attempts": record.attempts,
-            "failure": record.failure,
-        }
+            case ("ended", record):
+                self._open.pop(record.number, None)
+                return {"kind": "end", **trial_content(record, identity).to_message()}
+            case ("study", content):
+                return {"kind": "end", **content.to_message()}
+            case ("close", deadline):
+                return {"kind": "close", "deadline": deadline}

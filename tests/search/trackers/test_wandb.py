@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,15 +16,14 @@ from typing import Any
 
 import pytest
 from reports import report
+from wandb_stand_in import KEY, LONG_S, StandIn, hide_account, stand_in
 
 from tripletune.search.records import TrialRecord
 from tripletune.search.trackers import WandbTracker
-from tripletune.search.trackers.uploader import has_login, without_secrets
+from tripletune.search.trackers.run_content import report_row
+from tripletune.search.trackers.wandb_uploader.login import has_login, without_secrets
 from tripletune.spaces import Recipe
 from tripletune.trainables.report import Report
-
-KEY = "k3y" * 13 + "z"
-LONG_S = 60.0  # of waits that normally end in a second or two; the cores may be busy
 
 RECIPE = Recipe.model_validate({"objective": {"loss": {"name": "supcon", "temperature": 0.07}}})
 
@@ -115,49 +113,17 @@ def run_files(folder: Path, pattern: str = "*run-*") -> dict[int, list[RunFile]]
     return found
 
 
-class Server:
-    """The stand-in, as a process that can be killed."""
-
-    def __init__(self, *options: str) -> None:
-        script = Path(__file__).with_name("wandb_server.py")
-        self.process = subprocess.Popen(
-            [sys.executable, str(script), *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-
-    def received(self, path: str = "/received") -> dict[int, dict[str, Any]]:
-        """Runs by trial number; `/wait/N` first waits until N runs are known."""
-        with urllib.request.urlopen(self.url + path, timeout=LONG_S) as answer:
-            runs = json.load(answer)
-        return {int(name.rsplit("-", 1)[1]): run for name, run in runs.items()}
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    standing = Server()
-    monkeypatch.setenv("WANDB_BASE_URL", standing.url)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    yield standing
-    standing.kill()
+def server(no_account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    with stand_in() as standing:
+        for name, value in standing.environment().items():
+            monkeypatch.setenv(name, value)
+        yield standing
 
 
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hides the login and the settings of whoever runs the tests."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+    hide_account(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -194,8 +160,8 @@ def test_without_an_account_the_offline_files_hold_everything(tmp_path: Path) ->
     assert files[3][0].summary["state"] == "interrupted"
     (first,), (failed,), (pruned,) = files[0], files[1], files[2]
     assert first.steps == [100, 200, 300]
-    expected = {name: value for name, value in report(0, 0.5).to_dict().items() if name != "step"}
-    assert expected.keys() <= first.rows[0].keys()
+    expected = report_row(replace(report(0, 0.5), memory_bytes=10**8)).values
+    assert expected.keys() - {"system/memory_bytes"} <= first.rows[0].keys()
     assert [row["one_shot_accuracy"] for row in first.rows] == [0.1, 0.2, 0.3]
     assert {key: first.config[key] for key in RECIPE.to_dict()} == RECIPE.to_dict()
     assert first.group == "a study"
@@ -214,7 +180,7 @@ def test_without_an_account_the_offline_files_hold_everything(tmp_path: Path) ->
 
 
 def test_with_an_account_all_history_arrives_and_a_resumed_study_continues_its_runs(
-    tmp_path: Path, server: Server
+    tmp_path: Path, server: StandIn
 ) -> None:
     warnings: list[str] = []
     watched = tracker(tmp_path / "study", warnings)
@@ -227,13 +193,16 @@ def test_with_an_account_all_history_arrives_and_a_resumed_study_continues_its_r
     watched.close(LONG_S)
 
     runs = server.received()
-    assert [row["_step"] for row in rows_of(runs[0])] == list(steps)
-    assert json.loads(runs[0]["config"])["objective"]["value"]["loss"]["temperature"] == 0.07
-    assert (runs[0]["groupName"], runs[0]["displayName"]) == ("a study", "0000 supcon none")
-    assert runs[0]["summary"]["state"] == "complete"
+    assert [row["_step"] for row in rows_of(runs["0000"])] == list(steps)
+    assert json.loads(runs["0000"]["config"])["objective"]["value"]["loss"]["temperature"] == 0.07
+    assert (runs["0000"]["groupName"], runs["0000"]["displayName"]) == (
+        "a study",
+        "0000 supcon none",
+    )
+    assert runs["0000"]["summary"]["state"] == "complete"
     assert all(run["is_finished"] for run in runs.values())
-    assert runs[1]["summary"]["state"] == "interrupted"
-    assert [runs[number]["exit_code"] for number in (0, 1, 2)] == [0, 1, 0]
+    assert runs["0001"]["summary"]["state"] == "interrupted"
+    assert [runs[f"{number:04d}"]["exit_code"] for number in (0, 1, 2)] == [0, 1, 0]
 
     watched = tracker(tmp_path / "study", warnings)
     watched.trial_started(trial(1, 100, 200, attempts=2))
@@ -243,31 +212,29 @@ def test_with_an_account_all_history_arrives_and_a_resumed_study_continues_its_r
     watched.close(LONG_S)
 
     runs = server.received()
-    assert [(row["_step"], row["one_shot_accuracy"]) for row in rows_of(runs[1])] == [
+    assert [(row["_step"], row["one_shot_accuracy"]) for row in rows_of(runs["0001"])] == [
         (100, 0.1),
         (200, 0.2),
         (300, 0.3),
     ]
-    assert (runs[1]["summary"]["state"], runs[1]["summary"]["attempts"]) == ("complete", 2)
+    assert (runs["0001"]["summary"]["state"], runs["0001"]["summary"]["attempts"]) == (
+        "complete",
+        2,
+    )
     assert len(runs) == 3
     assert warnings == []
 
 
 @pytest.mark.parametrize("cause", ["unreachable", "refused key"])
 def test_without_a_server_the_files_are_complete_and_one_line_says_so(
-    cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cause: str, tmp_path: Path, server: StandIn
 ) -> None:
-    standing = Server("--refuse-key")
-    monkeypatch.setenv("WANDB_BASE_URL", standing.url)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    if cause == "unreachable":
-        standing.kill()
+    server.fault("key" if cause == "refused key" else "refuse")
     warnings: list[str] = []
     watched = tracker(tmp_path / "study", warnings, init_timeout_s=1.0, finish_timeout_s=1.0)
     follow(watched, 0, 100, 200)
     follow(watched, 1, 100)
     watched.close(LONG_S)
-    standing.kill()
 
     files = run_files(tmp_path / "study", "offline-run-*")
     assert [file.steps for (file,) in (files[0], files[1])] == [[100, 200], [100]]
@@ -281,9 +248,9 @@ def test_without_a_server_the_files_are_complete_and_one_line_says_so(
 
 
 def test_a_search_shorter_than_the_wait_for_the_server_keeps_complete_files(
-    tmp_path: Path, server: Server
+    tmp_path: Path, server: StandIn
 ) -> None:
-    server.kill()
+    server.fault("refuse")
     warnings: list[str] = []
     watched = tracker(tmp_path / "study", warnings, init_timeout_s=2 * LONG_S)
     follow(watched, 0, 100, 200)
@@ -320,26 +287,24 @@ def test_a_server_that_never_answers_ends_in_a_message_that_promises_nothing(
 
 @pytest.mark.slow
 def test_a_server_that_dies_leaves_complete_files_that_sync_uploads(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: StandIn
 ) -> None:
     warnings: list[str] = []
     watched = tracker(tmp_path / "study", warnings, init_timeout_s=1.0, finish_timeout_s=2.0)
     watched.trial_started(trial(0))
     watched.trial_reported(0, 1, reports(100)[0])
-    server.received("/wait/1")
-    server.kill()
+    server.received("/wait/runs/1")
+    server.fault("refuse")
     watched.trial_reported(0, 1, reports(200)[0])
     follow(watched, 1, 100, 200)  # cannot be opened online: goes offline, and trial 0 with it
     watched.trial_reported(0, 1, reports(300)[0])
     watched.trial_ended(trial(0, 100, 200, 300, state="complete"))
     watched.close(LONG_S)
-    (warning,) = warnings
     files = run_files(tmp_path / "study", "offline-run-*")
     assert [file.steps for (file,) in (files[0], files[1])] == [[100, 200, 300], [100, 200]]
 
-    later = Server()
-    monkeypatch.setenv("WANDB_BASE_URL", later.url)
-    command = warning.split("`")[1]
+    server.fault("none")
+    command = f"wandb sync {tmp_path / 'study'}/wandb/*run-*"
     script = Path(sys.executable).with_name("wandb")
     if not script.exists():
         pytest.skip("the wandb command is not beside this Python")
@@ -351,21 +316,20 @@ def test_a_server_that_dies_leaves_complete_files_that_sync_uploads(
         stdin=subprocess.DEVNULL,
         capture_output=True,
     )
-    runs = later.received()
-    later.kill()
-    assert sorted({row["_step"] for row in runs[0]["history"].values()}) == [100, 200, 300]
-    assert sorted({row["_step"] for row in runs[1]["history"].values()}) == [100, 200]
+    runs = server.received()
+    assert sorted({row["_step"] for row in runs["0000"]["history"].values()}) == [100, 200, 300]
+    assert sorted({row["_step"] for row in runs["0001"]["history"].values()}) == [100, 200]
 
 
 @pytest.mark.slow
 def test_close_is_bounded_when_the_server_died_and_the_files_are_complete(
-    tmp_path: Path, server: Server
+    tmp_path: Path, server: StandIn
 ) -> None:
     warnings: list[str] = []
     watched = tracker(tmp_path / "study", warnings, finish_timeout_s=LONG_S)
     watched.trial_started(trial(0))
-    server.received("/wait/1")
-    server.kill()
+    server.received("/wait/runs/1")
+    server.fault("refuse")
     for each in reports(100, 200):
         watched.trial_reported(0, 1, each)
     watched.trial_ended(trial(0, 100, 200, state="complete"))
@@ -373,7 +337,7 @@ def test_close_is_bounded_when_the_server_died_and_the_files_are_complete(
     watched.close(4.0)
     assert time.monotonic() - began < 4.0 + 2.0 + LONG_S / 4  # nowhere near the finish timeout
     (warning,) = warnings
-    assert "wandb sync" in warning
+    assert watched.sync_command in warning
     ((file,),) = run_files(tmp_path / "study").values()
     assert file.steps == [100, 200]
     assert (file.summary["state"], file.exit_code) == ("complete", 0)
