@@ -1,16 +1,48 @@
 """Exports the model of a study's trial."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..trainables import export_checkpoint
-from ..trainables.data import read_preprocessing
+from ..spaces import Recipe
+from ..trainables import (
+    TrialData,
+    load_trial_data,
+    make_bundle,
+    read_checkpoint,
+    require_place,
+    write_bundle,
+)
+from ..trainables.bundle import trial_network
+from ..trainables.data import ImageSet, Preprocessing, SeriesPreprocessing, read_preprocessing
+from ..trainables.network import Network, Projection
+from .card import card_files
 from .folder import StudyError
 from .records import TrialRecord
+from .remote_data import localized
 from .scores import selection_scores
 from .study import Study
 
 
-def export_best(study: Study, folder: Path) -> TrialRecord | None:
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a model is exported.
+
+    Attributes:
+        false_accept_rate: Share of strangers that may be taken for somebody; None: 0.05.
+        datasets: Data of the study that are loaded already, by the key of their section.
+        data_path: Where a folder or zip of the study lies now, if it was moved.
+    """
+
+    false_accept_rate: float | None = None
+    datasets: Mapping[str, TrialData] | None = None
+    data_path: str | None = None
+
+
+def export_best(
+    study: Study, folder: Path, options: ExportOptions | None = None
+) -> TrialRecord | None:
     """Export the best trial that trained its whole budget.
 
     Returns:
@@ -19,16 +51,84 @@ def export_best(study: Study, folder: Path) -> TrialRecord | None:
     best = study.leaderboard().best
     if best is None:
         return None
-    export_trial(study, best, folder)
+    export_trial(study, best, folder, options)
     return best
 
 
-def export_trial(study: Study, record: TrialRecord, folder: Path) -> None:
+def export_trial(
+    study: Study, record: TrialRecord, folder: Path, options: ExportOptions | None = None
+) -> None:
     """Export one trial's newest checkpoint, which is that of its last report.
 
     Raises:
         StudyError: If the trial failed (its weights may be no numbers) or is not over (its score
-            may be newer than its weights), or its checkpoint is gone.
+            may be newer than its weights), or its checkpoint or the study's data are gone.
+        ValueError: If the folder may not be replaced, or the rate cannot be shown.
+    """
+    options = options or ExportOptions()
+    checkpoint = find_checkpoint(study, record)
+    require_place(folder)
+    description = study.settings.data[record.recipe.data.key]
+    scores = selection_scores(
+        record.recipe,
+        record.reports,
+        data=description,
+        episodes=study.settings.episodes,
+        baselines=study.settings.baselines,
+        versions=study.settings.versions,
+        origin={"study": study.name, "trial": record.number, "best_of": len(study.records())},
+    )
+    write_export(
+        read_checkpoint(checkpoint),
+        record.recipe,
+        read_preprocessing(description["preprocessing"]),
+        study_data(study, record, options).validation,
+        scores,
+        folder,
+        options,
+    )
+
+
+def write_export(
+    state: Mapping[str, Any],
+    recipe: Recipe,
+    preprocessing: Preprocessing | SeriesPreprocessing,
+    validation: ImageSet,
+    scores: Mapping[str, Any],
+    folder: Path,
+    options: ExportOptions,
+    projection: Projection | None = None,
+) -> None:
+    """Write the export of a trial's state with its scores and its card."""
+    bundle = make_bundle(
+        state,
+        recipe,
+        preprocessing,
+        validation,
+        false_accept_rate=options.false_accept_rate,
+        projection=projection,
+    )
+    scores = {**scores, "recipe": bundle.recipe.digest}
+    card = card_files(bundle, scores, preprocessing)
+    write_bundle({**bundle.files, **card}, scores, folder)
+
+
+def checkpoint_network(study: Study, record: TrialRecord) -> Network:
+    """The network of a trial's newest checkpoint, as it would be exported.
+
+    Raises:
+        StudyError: As of `export_trial`, except that the data are not needed.
+    """
+    state = read_checkpoint(find_checkpoint(study, record))
+    description = study.settings.data[record.recipe.data.key]
+    return trial_network(state, record.recipe, read_preprocessing(description["preprocessing"]))
+
+
+def find_checkpoint(study: Study, record: TrialRecord) -> Path:
+    """The newest checkpoint of a trial that is over.
+
+    Raises:
+        StudyError: As of `export_trial`.
     """
     if record.state not in ("complete", "pruned"):
         why = record.failure or f"go on with `{study.folder.command('resume')}` first"
@@ -38,23 +138,32 @@ def export_trial(study: Study, record: TrialRecord, folder: Path) -> None:
         raise StudyError(
             f"trial {record.number} of study {study.name} has no checkpoint to export"
         )
-    description = study.settings.data[record.recipe.data.key]
-    export_checkpoint(
-        checkpoints[0],
-        record.recipe,
-        read_preprocessing(description["preprocessing"]),
-        selection_scores(
-            record.recipe,
-            record.reports,
-            data=description,
-            episodes=study.settings.episodes,
-            baselines=study.settings.baselines,
-            versions=study.settings.versions,
-            origin={
-                "study": study.name,
-                "trial": record.number,
-                "best_of": len(study.records()),
-            },
-        ),
-        folder,
-    )
+    return checkpoints[0]
+
+
+def study_data(study: Study, record: TrialRecord, options: ExportOptions) -> TrialData:
+    """The data that a trial was scored on.
+
+    Raises:
+        StudyError: If they are gone, or are others now.
+    """
+    config = record.recipe.data
+    if options.datasets and config.key in options.datasets:
+        return options.datasets[config.key]
+    described = study.settings.data[config.key]
+    if options.data_path is not None:
+        config = config.model_copy(update={"path": options.data_path})
+    try:
+        data = load_trial_data(localized(config))
+    except (ValueError, OSError) as error:
+        raise StudyError(
+            f"an export needs the validation images of study {study.name}, to set the threshold "
+            f"of unknown: {error}. If they were moved, say where with --data"
+        ) from error
+    if (data.fingerprint, data.split_digest) != (described["fingerprint"], described["split"]):
+        raise StudyError(
+            f"the data are not those of study {study.name}: fingerprint was "
+            f"{described['fingerprint']}, is {data.fingerprint}; split was {described['split']}, "
+            f"is {data.split_digest}"
+        )
+    return data

@@ -13,7 +13,7 @@ from ..cluster import Packing, SlotPlan, TrialResources, open_session
 from ..cluster.storage import Storage
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
-from .export import export_best
+from .export import ExportOptions, export_best
 from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
 from .keeping import StudyKeeper, keeping, require_shared
 from .live import LiveTable
@@ -234,7 +234,7 @@ def _start(
         interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
         try:
             study.leaderboard().to_csv(study.folder.leaderboard)
-            export_best(study, study.folder.best)
+            export_best(study, study.folder.best, ExportOptions(datasets=data.datasets))
         except OSError as error:
             live.message(f"the leaderboard and the best model could not be written: {error}")
             if not interruption:

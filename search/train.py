@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..spaces import Recipe
-from ..trainables import Report, Trial, default_device, export_state, load_trial_data, prepare
+from ..trainables import Report, Trial, default_device, load_trial_data, prepare, require_place
 from ..trainables.data import Progress, unseen
 from .datasets import describe_data, score_baselines
+from .export import ExportOptions, write_export
 from .remote_data import localized
 from .scores import selection_scores
 from .study import versions
@@ -33,6 +34,8 @@ def train_recipe(
         ValueError: If the data cannot be used or do not fit the recipe.
         FloatingPointError: If training diverges.
     """
+    if to is not None:
+        require_place(to)
     data = load_trial_data(localized(recipe.data), progress=progress)
     for note in data.notes:
         say(note)
@@ -56,7 +59,15 @@ def train_recipe(
             versions=versions(),
             origin={"study": None, "trial": None, "best_of": 1},
         )
-        export_state(trial.state_dict(), trial.recipe, data.preprocessing, scores, to)
+        write_export(
+            trial.state_dict(),
+            trial.recipe,
+            data.preprocessing,
+            data.validation,
+            scores,
+            to,
+            ExportOptions(),
+        )
         say(f"exported to {to}")
     return reports[-1]
 

@@ -8,15 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .bundle import Embedder, export_checkpoint, export_state, load
+    from .bundle import Bundle, make_bundle, read_checkpoint, require_place, write_bundle
     from .data import DATASETS, DataError, ImageSet, Preprocessing, TrialData, load_trial_data
     from .device import default_device
+    from .embedder import Embedder, load
     from .encoders import ENCODERS, Encoder, build_encoder
     from .evaluation import Score, baselines
     from .losses import LOSSES
     from .metrics import evaluate_embeddings, evaluate_encoder
     from .miners import MINERS
     from .prepared import PreparedData, prepare
+    from .recognizer import Answer, Recognizer
     from .report import Report
     from .sampler import QUARTER_TURNS
     from .trial import Trial
@@ -27,12 +29,15 @@ __all__ = [
     "LOSSES",
     "MINERS",
     "QUARTER_TURNS",
+    "Answer",
+    "Bundle",
     "DataError",
     "Embedder",
     "Encoder",
     "ImageSet",
     "PreparedData",
     "Preprocessing",
+    "Recognizer",
     "Report",
     "Score",
     "Trial",
@@ -42,15 +47,20 @@ __all__ = [
     "default_device",
     "evaluate_embeddings",
     "evaluate_encoder",
-    "export_checkpoint",
-    "export_state",
     "load",
     "load_trial_data",
+    "make_bundle",
     "prepare",
+    "read_checkpoint",
+    "require_place",
+    "write_bundle",
 ]
 
 _MODULE_OF = {
-    **dict.fromkeys(("Embedder", "export_checkpoint", "export_state", "load"), ".bundle"),
+    **dict.fromkeys(
+        ("Bundle", "make_bundle", "read_checkpoint", "require_place", "write_bundle"), ".bundle"
+    ),
+    **dict.fromkeys(("Embedder", "load"), ".embedder"),
     **dict.fromkeys(
         ("DATASETS", "DataError", "ImageSet", "Preprocessing", "TrialData", "load_trial_data"),
         ".data",
@@ -62,6 +72,7 @@ _MODULE_OF = {
     **dict.fromkeys(("evaluate_embeddings", "evaluate_encoder"), ".metrics"),
     "MINERS": ".miners",
     **dict.fromkeys(("PreparedData", "prepare"), ".prepared"),
+    **dict.fromkeys(("Answer", "Recognizer"), ".recognizer"),
     "Report": ".report",
     "QUARTER_TURNS": ".sampler",
     "Trial": ".trial",

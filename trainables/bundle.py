@@ -1,200 +1,243 @@
-"""The export: a folder that holds a trained encoder and what is needed to use and judge it.
+"""The export of a trained encoder, written: what `embedder.py` loads.
 
-    recipe.yaml         what was trained, every value written out
-    model.safetensors   weights and the normalisation of the training data
-    preprocess.json     how an image file becomes the encoder's input
-    scores.json         score, interval, hashes of data, split and episodes, versions
-
-Nothing in it is pickled: loading a folder that somebody sent runs no code.
-N images, D embedding, C channels, S image side.
+I images, C channels, S image side, D embedding.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import load as load_weights
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from ..spaces import ComputeConfig, Recipe, from_scratch, recipe_from_yaml, recipe_to_yaml
-from .data import Preprocessing, SeriesPreprocessing, read_preprocessing
-from .device import default_device
-from .embedding import embed
-from .encoders import Encoder, build_encoder
+from ..spaces import ComputeConfig, Recipe, recipe_to_yaml
+from .architecture import Architecture
+from .calibration import Calibration, calibrate
+from .data import ImageSet, Preprocessing, SeriesPreprocessing
+from .data.series_preprocessing import as_in_files
+from .embedder import (
+    CALIBRATION_FILE,
+    MODEL_FILE,
+    NEEDED,
+    PREPROCESSING_FILE,
+    PROBES_FILE,
+    RECIPE_FILE,
+    SCORES_FILE,
+    WEIGHTS_FILE,
+)
+from .network import Network, Projection, build_network
+from .threads import one_thread
 from .whole_file import whole_file
 
-RECIPE_FILE = "recipe.yaml"
-WEIGHTS_FILE = "model.safetensors"
-PREPROCESSING_FILE = "preprocess.json"
-SCORES_FILE = "scores.json"
+CARD_FILE = "MODEL_CARD.md"
+CURVE_FILE = "learning_curve.png"
+NEAREST_FILE = "nearest.png"
+ONNX_FILE = "model.onnx"
+KNOWN = frozenset({*NEEDED, CARD_FILE, CURVE_FILE, NEAREST_FILE, ONNX_FILE})
+"""Every file that an export may hold."""
+
+MOST_IMAGES = 1000
+"""Validation images that the thresholds are measured on, and ..."""
+MOST_OF_A_CLASS = 20
+NUM_PROBES = 8
 
 
-@dataclass(frozen=True)
-class Embedder:
-    """A trained encoder with its preprocessing: images in, embeddings out.
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """The files of an export but for its scores, and what they were made with.
 
     Attributes:
-        recipe: What was trained.
-        preprocessing: How an image becomes the encoder's input.
-        scores: The content of `scores.json`.
-        encoder: The network, in evaluation mode.
+        recipe: With the precision and threads that were really used.
+        files: Content by name.
+        network: The encoder, on the processor.
+        pixels: Some validation images, uint8, shape (I, C, S, S); or series, (I, C, 1, L).
+        labels: Their classes, shape (I,).
+        embeddings: Theirs, shape (I, D).
+        calibration: Measured on them.
     """
 
     recipe: Recipe
-    preprocessing: Preprocessing | SeriesPreprocessing
-    scores: Mapping[str, Any]
-    encoder: Encoder
-
-    def embed(self, images: Sequence[Path | str | Image.Image | np.ndarray]) -> np.ndarray:
-        """Embeddings of images, as the one-shot score was measured: near means same class.
-
-        Args:
-            images: Paths of image files, or PIL images; for a model of series, arrays (C, T).
-
-        Returns:
-            float32, shape (N, D); rows of norm 1 unless the recipe's loss trains without.
-
-        Raises:
-            FileNotFoundError: If a path does not exist.
-            ValueError: If no image is given, or a file is not a readable image.
-        """
-        if not images:
-            raise ValueError("images must hold at least one image, got none")
-        pixels = np.stack([self._pixels(image) for image in images])  # (N, C, S, S)
-        device = self.encoder.mean.device
-        embeddings = embed(
-            self.encoder,
-            torch.from_numpy(pixels).to(device),
-            unit_norm=self.recipe.objective.unit_norm,
-        )
-        return embeddings.cpu().numpy()
-
-    def _pixels(self, image: Path | str | Image.Image | np.ndarray) -> np.ndarray:
-        if isinstance(self.preprocessing, SeriesPreprocessing) or isinstance(image, np.ndarray):
-            if not isinstance(self.preprocessing, SeriesPreprocessing):
-                raise ValueError("images must be files or PIL images, got an array")
-            return self.preprocessing.apply(np.asarray(image))
-        if isinstance(image, Image.Image):
-            return self.preprocessing.apply(image)
-        try:
-            with Image.open(image) as opened:
-                return self.preprocessing.apply(opened)
-        except FileNotFoundError:
-            raise
-        except (OSError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"images must be readable image files, got {image}: {error}"
-            ) from error
+    files: Mapping[str, bytes]
+    network: Network
+    pixels: NDArray[Any]
+    labels: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    calibration: Calibration
 
 
-def export_checkpoint(
-    checkpoint: Path,
-    recipe: Recipe,
-    preprocessing: Preprocessing | SeriesPreprocessing,
-    scores: Mapping[str, Any],
-    folder: Path,
-) -> None:
-    """Write the bundle of a checkpoint that `Trial.save` wrote; see `export_state`."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    export_state(state, recipe, preprocessing, scores, folder)
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state of a trial that `Trial.save` wrote, on the processor; reading it runs no code."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
-def export_state(
+def make_bundle(
     state: Mapping[str, Any],
     recipe: Recipe,
     preprocessing: Preprocessing | SeriesPreprocessing,
-    scores: Mapping[str, Any],
-    folder: Path,
-) -> None:
-    """Write the bundle of a trial.
+    validation: ImageSet,
+    *,
+    false_accept_rate: float | None = None,
+    projection: Projection | None = None,
+) -> Bundle:
+    """The export of a trial.
 
     Args:
         state: Of the trial, from `Trial.state_dict`.
         recipe: The trial's recipe; precision and threads are filled in from the state.
         preprocessing: Of the data it was trained on.
-        scores: Plain data for `scores.json`.
-        folder: Where to; made if absent. Files of an earlier export there are replaced.
-    """
-    recipe = recipe.model_copy(update={"compute": ComputeConfig(**state["compute"])})
-    weights = state["average"] or state["encoder"]
-    folder.mkdir(parents=True, exist_ok=True)
-    # safetensors keeps no strides: channels-last weights are written in their logical order.
-    contiguous = {name: value.cpu().contiguous().clone() for name, value in weights.items()}
-    bundle = {
-        RECIPE_FILE: recipe_to_yaml(recipe).encode(),
-        WEIGHTS_FILE: save(contiguous),
-        PREPROCESSING_FILE: json.dumps(asdict(preprocessing), indent=2).encode() + b"\n",
-    }
-    # Last, with the hash of each: files of two exports are told apart.
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in bundle.items()}
-    scores = {**scores, "recipe": recipe.digest, "files": hashes}
-    bundle[SCORES_FILE] = json.dumps(scores, indent=2).encode() + b"\n"
-    for name, content in bundle.items():
-        with whole_file(folder / name) as file:
-            file.write(content)
-
-
-def load(folder: Path | str, *, device: str | None = None) -> Embedder:
-    """Load an exported folder.
-
-    Args:
-        folder: What `tripletune export` wrote.
-        device: A torch device, such as `cpu`; by default the GPU where there is one.
+        validation: Images of validation classes; no others may set a threshold.
+        false_accept_rate: Of strangers, for the thresholds; see `calibrate`.
+        projection: A rotation to export behind the encoder.
 
     Raises:
-        FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If a file is damaged or does not belong to the others.
+        ValueError: If the rate cannot be shown by so few images.
     """
-    folder = Path(folder)
-    for name in (RECIPE_FILE, WEIGHTS_FILE, PREPROCESSING_FILE, SCORES_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"folder must be an export of tripletune, got {folder}: it has no {name}"
-            )
-    bundle = {
-        name: (folder / name).read_bytes()
-        for name in (RECIPE_FILE, WEIGHTS_FILE, PREPROCESSING_FILE, SCORES_FILE)
+    recipe = recipe.model_copy(update={"compute": ComputeConfig(**state["compute"])})
+    architecture, weights = _parts(state, recipe, preprocessing, projection)
+    network = build_network(architecture, weights)
+    chosen = _spread(validation)
+    pixels, labels = validation.images[chosen], validation.labels[chosen]
+    embeddings = network.embed(pixels)
+    calibration = calibrate(embeddings, labels, false_accept_rate)
+    files = {
+        RECIPE_FILE: recipe_to_yaml(recipe).encode(),
+        MODEL_FILE: architecture.to_json().encode(),
+        WEIGHTS_FILE: save(weights),
+        PREPROCESSING_FILE: json.dumps(preprocessing.to_dict(), indent=2).encode() + b"\n",
+        CALIBRATION_FILE: calibration.to_json().encode(),
+        PROBES_FILE: _probes(network, pixels, preprocessing),
     }
-    recipe = recipe_from_yaml(
-        bundle[RECIPE_FILE].decode(errors="replace"), origin=str(folder / RECIPE_FILE)
+    return Bundle(recipe, files, network, pixels, labels, embeddings, calibration)
+
+
+def trial_network(
+    state: Mapping[str, Any],
+    recipe: Recipe,
+    preprocessing: Preprocessing | SeriesPreprocessing,
+    projection: Projection | None = None,
+) -> Network:
+    """What `make_bundle` would export, without the files."""
+    return build_network(*_parts(state, recipe, preprocessing, projection))
+
+
+def _parts(
+    state: Mapping[str, Any],
+    recipe: Recipe,
+    preprocessing: Preprocessing | SeriesPreprocessing,
+    projection: Projection | None,
+) -> tuple[Architecture, dict[str, Tensor]]:
+    given: Mapping[str, Tensor] = state["average"] or state["encoder"]
+    # safetensors keeps no strides: channels-last weights are written in their logical order.
+    weights = {name: value.cpu().contiguous().clone() for name, value in given.items()}
+    architecture = Architecture.of(
+        recipe,
+        channels=preprocessing.channels,
+        size=preprocessing.size,
+        projected_dim=None if projection is None else len(projection.components),
     )
+    return architecture, weights | ({} if projection is None else projection.tensors())
+
+
+def _spread(validation: ImageSet) -> NDArray[np.int64]:
+    """Some images of as many classes as can be, two at least of each."""
+    classes = np.arange(validation.num_classes)
+    if len(classes) > MOST_IMAGES // 2:
+        classes = np.linspace(0, len(classes) - 1, MOST_IMAGES // 2).astype(np.int64)
+    most = min(MOST_OF_A_CLASS, MOST_IMAGES // len(classes))
+    starts, counts = validation.class_starts, validation.class_counts
+    return np.concatenate(
+        [np.arange(starts[one], starts[one] + min(most, counts[one])) for one in classes]
+    )
+
+
+def _probes(
+    network: Network, pixels: NDArray[Any], preprocessing: Preprocessing | SeriesPreprocessing
+) -> bytes:
+    """A few images as they would lie in files, and their embeddings by one thread."""
+    few = pixels[np.linspace(0, len(pixels) - 1, min(NUM_PROBES, len(pixels))).astype(np.int64)]
+    with one_thread():
+        embeddings = network.embed(few)
+    images = np.ascontiguousarray(as_in_files(few, preprocessing))
+    return save({"images": torch.from_numpy(images), "embeddings": torch.from_numpy(embeddings)})
+
+
+def write_bundle(files: Mapping[str, bytes], scores: Mapping[str, Any], folder: Path) -> None:
+    """Write an export: its folder appears whole, or stays as it was.
+
+    Args:
+        files: Content by name; `scores.json` is added, with the hash of each of them.
+        scores: Plain data for it.
+        folder: New, empty, or an earlier export, which is replaced.
+
+    Raises:
+        ValueError: If the folder holds other files, or is none.
+        OSError: If it cannot be written.
+    """
+    require_place(folder)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    text = json.dumps({**scores, "files": hashes}, indent=2, allow_nan=False)
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f".{folder.name}.partial")
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    if replaced.exists() and not folder.exists():  # a writer was killed between two renames
+        replaced.rename(folder)
+    for left in (made, replaced):
+        shutil.rmtree(left, ignore_errors=True)
+    made.mkdir()
     try:
-        scores = json.loads(bundle[SCORES_FILE])
-        _require_own_files(bundle, scores["files"])
-        preprocessing = read_preprocessing(json.loads(bundle[PREPROCESSING_FILE]))
-        encoder = _encoder(recipe, preprocessing.size, load_weights(bundle[WEIGHTS_FILE]))
-    except Exception as error:  # every damaged file, whatever its reader raises
-        raise ValueError(f"{folder} must be an undamaged export, got: {error}") from error
-    encoder.eval().requires_grad_(False)
-    return Embedder(
-        recipe, preprocessing, scores, encoder.to(device if device else default_device())
-    )
+        for name, content in {**files, SCORES_FILE: text.encode() + b"\n"}.items():
+            with whole_file(made / name) as file:
+                file.write(content)
+        _sync(made)
+        if folder.exists():
+            folder.rename(replaced)
+        try:
+            made.rename(folder)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(folder)
+            raise
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _require_own_files(bundle: Mapping[str, bytes], hashes: Mapping[str, str]) -> None:
-    """Refuse a folder whose files are not of one export."""
-    for name, expected in hashes.items():
-        if hashlib.sha256(bundle[name]).hexdigest() != expected:
-            raise ValueError(f"{name} is not the one that {SCORES_FILE} was written for")
+def require_place(folder: Path) -> None:
+    """Refuse a folder that an export may not replace.
+
+    Raises:
+        ValueError: If it holds files of something else, or is no folder.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ValueError(f"folder must be a folder or new, got {folder}, which is a file")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in KNOWN)
+    if foreign:
+        raise ValueError(
+            f"folder must be new, empty or an export, got {folder}, which holds {foreign[0]}: "
+            "choose another one"
+        )
 
 
-def _encoder(recipe: Recipe, size: tuple[int, int], weights: dict[str, Tensor]) -> Encoder:
-    """The encoder of a recipe with these weights; nothing is downloaded for it."""
-    channels = weights["mean"].shape[1]
-    encoder = build_encoder(
-        from_scratch(recipe.encoder),
-        channels=channels,
-        image_size=size,
-        mean=torch.zeros(channels),
-        std=torch.ones(channels),
-        seed=0,
-    )
-    encoder.load_state_dict(weights)
-    return encoder
+def _sync(folder: Path) -> None:
+    """Make the names in a folder last, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

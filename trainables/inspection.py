@@ -10,29 +10,23 @@ import torch
 from numpy.typing import NDArray
 
 from ..spaces import EvaluationConfig
-from .bundle import Embedder
 from .data import ImageSet
-from .embedding import embed
 from .metrics import evaluate_embeddings
+from .network import Network
 
 
-def embed_images(embedder: Embedder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def embed_images(network: Network, images: NDArray[Any]) -> NDArray[np.float32]:
     """Embeddings of decoded images, as the one-shot score was measured.
 
     Args:
-        embedder: A loaded export.
-        images: Decoded as the export's `preprocessing` says, shape (I, C, S, S).
+        network: Of a loaded export, or of a trial.
+        images: Decoded as its preprocessing says, shape (I, C, S, S).
 
     Returns:
         Shape (I, D).
     """
     # A copy where they are mapped from a file: torch refuses what cannot be written.
-    pixels = torch.from_numpy(np.array(images))
-    unit_norm = embedder.recipe.objective.unit_norm
-    embeddings: NDArray[np.float32] = (
-        embed(embedder.encoder, pixels, unit_norm=unit_norm).cpu().numpy()
-    )
-    return embeddings
+    return network.embed(np.array(images))
 
 
 def inspect_embeddings(

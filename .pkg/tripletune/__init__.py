@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from .search.runner import resume, run_search
     from .search.study import Study
     from .spaces import Recipe, Space
-    from .trainables.bundle import load
+    from .trainables.embedder import load
+    from .trainables.recognizer import Recognizer
 
 __version__ = "0.1.0"
 
-__all__ = ["Recipe", "Space", "Study", "load", "resume", "run_search"]
+__all__ = ["Recipe", "Recognizer", "Space", "Study", "load", "resume", "run_search"]
 
 # No name here may be that of a room: Python binds ``tripletune.search`` to the room when anything
 # imports it, so a function of that name would come and go with the order of imports.
 _MODULE_OF = {
     "Recipe": ".spaces",
+    "Recognizer": ".trainables.recognizer",
     "Space": ".spaces",
     "Study": ".search.study",
-    "load": ".trainables.bundle",
+    "load": ".trainables.embedder",
     "resume": ".search.runner",
     "run_search": ".search.runner",
 }

@@ -6,13 +6,14 @@ message on standard error without a traceback, which `--debug` shows.
 """
 
 # Importing a file adds its commands, in the order in which `--help` lists them.
-from . import searching, results, reporting, wandb, training, cluster, describing  # noqa: I001
+from . import searching, results, exporting, reporting, wandb, training, cluster, describing  # noqa: I001
 from .app import app, main
 
 __all__ = [
     "app",
     "cluster",
     "describing",
+    "exporting",
     "main",
     "reporting",
     "results",

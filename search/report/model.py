@@ -3,15 +3,13 @@
 I images, D embedding, K classes.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..export import export_trial
+from ..export import checkpoint_network
 from ..folder import StudyError
 from ..records import TrialRecord
 from ..study import Study
@@ -25,6 +23,9 @@ from .neighbors import (
     principal_plane,
 )
 from .pictures import Pictures
+
+if TYPE_CHECKING:
+    from ...trainables.network import Network
 
 MAX_IMAGES = 3000
 """Images among which neighbours are looked for; of larger sets an even sample."""
@@ -72,18 +73,18 @@ def _content(study: Study, record: TrialRecord) -> dict[str, Any]:
     from ...trainables import load_trial_data
     from ...trainables.inspection import embed_images, inspect_embeddings
 
-    embedder = _embedder(study, record)
+    network = _network(study, record)
     data = load_trial_data(record.recipe.data)
     known = study.settings.data[record.recipe.data.key]
     if (data.fingerprint, data.split_digest) != (known["fingerprint"], known["split"]):
         raise ValueError("the images are not those of the study any more")
     whole = data.validation
     measured = inspect_embeddings(
-        embed_images(embedder, whole.images), whole, record.recipe.evaluation
+        embed_images(network, whole.images), whole, record.recipe.evaluation
     )
     rows = _even_sample(whole.class_starts, MAX_IMAGES)  # of the whole set
     images, labels = whole.images[rows], whole.labels[rows]
-    embeddings = embed_images(embedder, images)
+    embeddings = embed_images(network, images)
     between = distances(embeddings)
     random = np.random.default_rng(0)
     pictures = Pictures(images, invert=getattr(data.preprocessing, "invert", False))
@@ -146,18 +147,16 @@ def _content(study: Study, record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _embedder(study: Study, record: TrialRecord) -> Any:
-    """The trial's model; by an export that is thrown away, so that it is the newest."""
-    from ...trainables.bundle import load
+def _network(study: Study, record: TrialRecord) -> "Network":
+    """The trial's model, of its newest checkpoint."""
+    from ...trainables.embedder import load
 
-    if not study.folder.checkpoints(record.number):
-        embedder = load(study.folder.best, device="cpu")
-        if (embedder.scores["study"], embedder.scores["trial"]) != (study.name, record.number):
-            raise StudyError("its checkpoint is gone, and best/ holds another trial")
-        return embedder
-    with tempfile.TemporaryDirectory() as folder:
-        export_trial(study, record, Path(folder))
-        return load(folder, device="cpu")
+    if study.folder.checkpoints(record.number):
+        return checkpoint_network(study, record)
+    embedder = load(study.folder.best, device="cpu")
+    if (embedder.scores["study"], embedder.scores["trial"]) != (study.name, record.number):
+        raise StudyError("its checkpoint is gone, and best/ holds another trial")
+    return embedder.network
 
 
 def _even_sample(starts: np.ndarray, most: int) -> np.ndarray:

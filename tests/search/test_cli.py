@@ -153,7 +153,7 @@ def test_describe_prints_the_tree_and_the_losses(run: Any) -> None:
     assert code == 0
     assert "| `resnet12` |" in encoders
 
-    assert_refused(run("describe"), 2, "SPACE must be a file or one of .*quickstart, got none")
+    assert_refused(run("describe"), 2, "SPACE must be a file or one of .*quickstart.*, got none")
 
 
 def test_schema_is_json_that_knows_the_sections(run: Any, workplace: Path) -> None:

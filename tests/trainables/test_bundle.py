@@ -1,5 +1,6 @@
 """The export: what `load` gives back, and what it refuses."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -7,44 +8,32 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy import recipe, trial_data
+from toy import trial_data
+from toy_export import SCORES, trained, write_export
 
 from tripletune.spaces import OptimizerConfig
-from tripletune.trainables import PreparedData, Trial, export_checkpoint, load, prepare
+from tripletune.trainables import Trial, load
+from tripletune.trainables.embedder import NEEDED
 from tripletune.trainables.embedding import embed
-
-SCORES = {"selection": {"one_shot_accuracy": 0.5, "interval": [0.4, 0.6]}}
-
-
-@pytest.fixture(scope="module")
-def prepared() -> PreparedData:
-    return prepare(trial_data(), recipe().evaluation, torch.device("cpu"))
 
 
 @pytest.fixture
-def trial(prepared: PreparedData) -> Trial:
-    trial = Trial(recipe(), prepared)
-    trial.train(3)
-    return trial
+def trial() -> Trial:
+    return trained()
 
 
 @pytest.fixture
 def folder(trial: Trial, tmp_path: Path) -> Path:
-    trial.save(tmp_path / "trial.pt")
-    preprocessing = trial_data().preprocessing
-    export_checkpoint(
-        tmp_path / "trial.pt", trial.recipe, preprocessing, SCORES, tmp_path / "model"
-    )
-    return tmp_path / "model"
+    return write_export(trial, tmp_path / "model")
 
 
 def test_a_loaded_model_embeds_image_files_as_the_trial_did(
-    trial: Trial, prepared: PreparedData, folder: Path, tmp_path: Path
+    trial: Trial, folder: Path, tmp_path: Path
 ) -> None:
-    pixels = prepared.data.validation.images[:3]
+    pixels = trial_data().validation.images[:3]
     for index, image in enumerate(pixels):
         Image.fromarray(image[0]).save(tmp_path / f"{index}.png")
-    expected = embed(trial.encoder, prepared.validation_images[:3], unit_norm=True)
+    expected = embed(trial.encoder, torch.from_numpy(pixels), unit_norm=True)
     model = load(folder, device="cpu")
     actual = model.embed([tmp_path / f"{index}.png" for index in range(3)])
     np.testing.assert_array_equal(actual, expected.numpy())
@@ -62,39 +51,78 @@ def test_the_recipe_comes_back_whole(trial: Trial, folder: Path) -> None:
 
 @pytest.mark.parametrize("decay", [0.0, 0.9])
 def test_the_weights_that_were_evaluated_are_the_ones_exported(
-    decay: float, prepared: PreparedData, tmp_path: Path
+    decay: float, tmp_path: Path
 ) -> None:
-    trial = Trial(recipe(optimizer=OptimizerConfig(average_decay=decay)), prepared)
-    trial.train(3)
-    trial.save(tmp_path / "trial.pt")
-    preprocessing = trial_data().preprocessing
-    export_checkpoint(tmp_path / "trial.pt", trial.recipe, preprocessing, SCORES, tmp_path)
-    loaded = load(tmp_path, device="cpu").encoder.state_dict()
+    trial = trained(optimizer=OptimizerConfig(average_decay=decay))
+    loaded = load(write_export(trial, tmp_path / "m"), device="cpu").encoder.state_dict()
     for name, value in trial.encoder.state_dict().items():
         assert torch.equal(value, loaded[name]), name
 
 
+def test_the_recorded_embeddings_of_the_probes_are_met_bit_for_bit(folder: Path) -> None:
+    model = load(folder, device="cpu")
+    assert model.check() == 0.0
+    assert model.probe_embeddings.shape == (8, 16)
+    changed = load(folder, device="cpu")
+    with torch.no_grad():
+        next(changed.encoder.parameters()).mul_(1.01)
+    assert changed.check() > 1e-4
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    write_export(trained(steps=4), folder)
+    assert {path.name for path in folder.iterdir()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"which holds notes\.txt: choose another one"):
+        write_export(trained(), folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert load(folder).check() < 1e-5
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_export(trained(steps=4), folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_writer_killed_between_two_renames_is_made_up_for(folder: Path) -> None:
+    folder.rename(folder.with_name(".model.replaced"))
+    (folder / "notes.txt").parent.mkdir()
+    (folder / "notes.txt").write_text("no export")
+    with pytest.raises(ValueError, match="choose another one"):
+        write_export(trained(), folder)
+    (folder / "notes.txt").unlink()
+    folder.rmdir()
+    write_export(trained(), folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
 def test_nothing_in_the_folder_is_pickled(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {
-        "recipe.yaml",
-        "model.safetensors",
-        "preprocess.json",
-        "scores.json",
-    }
+    assert {path.name for path in folder.iterdir()} == set(NEEDED)
     for path in folder.iterdir():
         assert path.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x04", b"\x80\x05", b"PK")
 
 
-@pytest.mark.parametrize(
-    "name", ["recipe.yaml", "model.safetensors", "preprocess.json", "scores.json"]
-)
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"it has no {name}"):
         load(folder)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "preprocess.json", "scores.json"])
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_damaged_file_is_refused(name: str, folder: Path) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from toy import image_set, recipe, trial_data
+from toy_export import write_export
 
 from tripletune.spaces import (
     AugmentConfig,
@@ -22,7 +23,7 @@ from tripletune.spaces import (
     Torchvision,
     Triplet,
 )
-from tripletune.trainables import PreparedData, Trial, export_checkpoint, load, prepare
+from tripletune.trainables import PreparedData, Trial, load, prepare
 from tripletune.trainables.embedding import embed
 from tripletune.trainables.encoders import Encoder
 from tripletune.trainables.features import KEPT
@@ -166,10 +167,7 @@ def test_the_export_embeds_images_as_the_frozen_trial_did(
 ) -> None:
     trial = Trial(frozen(), prepared)
     trial.train(5)
-    trial.save(tmp_path / "trial.pt")
-    export_checkpoint(
-        tmp_path / "trial.pt", trial.recipe, trial_data().preprocessing, {}, tmp_path / "model"
-    )
+    write_export(trial, tmp_path / "model")
     pixels = prepared.data.validation.images[:4]
     expected = embed(trial.encoder, prepared.validation_images[:4], unit_norm=True)
     model = load(tmp_path / "model", device="cpu")
@@ -187,11 +185,8 @@ def test_an_export_needs_no_file_of_weights_any_more(
     path = tmp_path / "weights.pt"
     torch.save(Trial(frozen(seed=4), prepared).encoder.backbone.state_dict(), path)
     trial = Trial(frozen(encoder=encoder(weights=str(path))), prepared)
-    trial.save(tmp_path / "trial.pt")
     path.unlink()
-    export_checkpoint(
-        tmp_path / "trial.pt", trial.recipe, trial_data().preprocessing, {}, tmp_path / "model"
-    )
+    write_export(trial, tmp_path / "model")
     loaded = load(tmp_path / "model", device="cpu").encoder.state_dict()
     for name, value in trial.encoder.state_dict().items():
         assert torch.equal(value, loaded[name]), name

@@ -7,24 +7,22 @@ the same set as `GROUP/CLASS/image`. Everything is ordered by name, never by the
 import hashlib
 import os
 import struct
-import warnings
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from ...spaces import DataConfig
 from .array_file import Allocate, in_memory, rows_at_once
 from .decoded import DecodedSet, Progress, unseen
 from .image_set import DataError, ImageSet
+from .pictures import decode_picture, strict_pictures
 from .preprocessing import Preprocessing, has_bright_border, invert
 from .tree import FileEntry, list_tree
 
@@ -39,22 +37,15 @@ LEAST_IMAGES = 2
 SINGLE_GROUP = "all"
 """Name of the group of a tree without groups."""
 
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (
+# What reading a file, or a member of a zip, raises; a PictureError is a ValueError.
+_UNREADABLE = (
     OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    NotImplementedError,
-    OverflowError,
-    struct.error,
-    zlib.error,
     zipfile.BadZipFile,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    struct.error,
 )
 _PURPOSES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _NUM_NAMED = 3
@@ -132,21 +123,16 @@ class FolderSource:
         """Every picture's pixels, put in their places, and for each what is wrong with it."""
         total = len(self._pictures)
         faults: list[str | None] = []
-        with self._tree.reader() as read, warnings.catch_warnings():
-            # Of odd metadata; a picture too large to be one becomes a fault.
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with self._tree.reader() as read, strict_pictures():
 
             def decode(first: int) -> list[str | None]:
                 found: list[str | None] = []
                 for index in range(first, min(first + _PICTURES_AT_ONCE, total)):
                     try:
-                        with Image.open(BytesIO(read(self._pictures[index]))) as picture:
-                            images[index] = preprocessing.apply(picture)
+                        content = read(self._pictures[index])
+                        images[index] = decode_picture(content, preprocessing)
                         found.append(None)
-                    except UnidentifiedImageError:  # whose text names an object in memory
-                        found.append("cannot identify image file")
-                    except _DAMAGED as error:
+                    except _UNREADABLE as error:
                         found.append(" ".join(str(error).split()) or type(error).__name__)
                 return found
 

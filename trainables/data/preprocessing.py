@@ -4,8 +4,9 @@ The loader of a data set and an exported model both go through `Preprocessing.ap
 meets the same pixels in use as in training.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from PIL import Image, ImageOps
 BRIGHT_BORDER = 192
 """Median border value from which a set counts as dark ink on bright paper. Photographs lie
 around 127, paper and screens near 255; three quarters of the range tells them apart."""
+
+LARGEST_SIDE = 512
+"""Of the result, pixels."""
 
 _BORDERS_AT_ONCE = 4096  # images
 
@@ -75,6 +79,25 @@ class Preprocessing:
         )
         pixels = np.ascontiguousarray(pixels.transpose(2, 0, 1))  # (C, H, W)
         return invert(pixels) if self.invert else pixels
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Preprocessing":
+        """The record that `to_dict` gave, from a file that anybody may have written.
+
+        Raises:
+            ValueError: If a value is missing, unknown or not what an export holds.
+        """
+        if set(content) != set(cls.__dataclass_fields__):
+            known = ", ".join(cls.__dataclass_fields__)
+            raise ValueError(f"preprocessing must hold {known}, got {content!r:.100}")
+        side, color, is_inverted = content["image_size"], content["color"], content["invert"]
+        if type(side) is not int or not 1 <= side <= LARGEST_SIDE:
+            raise ValueError(f"image_size must be 1 to {LARGEST_SIDE}, got {side!r:.40}")
+        if color not in ("grey", "rgb"):
+            raise ValueError(f"color must be grey or rgb, got {color!r:.40}")
+        if type(is_inverted) is not bool:
+            raise ValueError(f"invert must be true or false, got {is_inverted!r:.40}")
+        return cls(image_size=side, color=color, invert=is_inverted)
 
     def to_dict(self) -> dict[str, int | str | bool]:
         """The record as plain data, for `preprocess.json` of an export."""

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .preprocessing import Preprocessing
+from .preprocessing import Preprocessing, invert
+
+MOST_CHANNELS = 1024
+LARGEST_LENGTH = 65_536
+"""Of a series in an export."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,20 @@ class SeriesPreprocessing:
         resampled = np.stack([np.interp(places, stored, channel) for channel in values])
         return resampled[:, None].astype(np.float32)
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "SeriesPreprocessing":
+        """The record that `to_dict` gave, from a file that anybody may have written.
+
+        Raises:
+            ValueError: If a value is missing, unknown or not what an export holds.
+        """
+        if set(content) != {"channels", "length"}:
+            raise ValueError(f"preprocessing must hold channels, length, got {content!r:.100}")
+        for key, most in (("channels", MOST_CHANNELS), ("length", LARGEST_LENGTH)):
+            if type(content[key]) is not int or not 1 <= content[key] <= most:
+                raise ValueError(f"{key} must be 1 to {most}, got {content[key]!r:.40}")
+        return cls(channels=content["channels"], length=content["length"])
+
     def to_dict(self) -> dict[str, int]:
         """The record as plain data, for `preprocess.json` of an export."""
         return asdict(self)
@@ -72,3 +90,19 @@ def read_preprocessing(values: Mapping[str, Any]) -> Preprocessing | SeriesPrepr
         TypeError: A value is missing, or belongs to neither.
     """
     return SeriesPreprocessing(**values) if "length" in values else Preprocessing(**values)
+
+
+def as_in_files(
+    pixels: NDArray[Any], preprocessing: Preprocessing | SeriesPreprocessing
+) -> NDArray[Any]:
+    """Items after the preprocessing, (N, C, H, W), as files of that size would hold them.
+
+    Returns:
+        Images (N, S, S, C), or (N, S, S) of grey ones; series (N, C, L). `preprocessing` makes
+        `pixels` of them again.
+    """
+    if isinstance(preprocessing, SeriesPreprocessing):
+        return np.ascontiguousarray(pixels[:, :, 0])
+    plain = invert(pixels) if preprocessing.invert else pixels
+    images = np.ascontiguousarray(plain.transpose(0, 2, 3, 1))
+    return images[..., 0] if images.shape[-1] == 1 else images
