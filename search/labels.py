@@ -65,7 +65,10 @@ def short(name: str) -> str:
 
 
 def loss_name(record: TrialRecord) -> str:
-    """Short name of the trial's loss."""
+    """Short name of the trial's loss; of the task's, where it has its own."""
+    task = record.recipe.task
+    if task.FACTS.has_own_loss:
+        return short(task.name)
     return short(record.recipe.objective.loss.name)
 
 
@@ -76,7 +79,9 @@ def encoder_name(record: TrialRecord) -> str:
 
 
 def miner_name(record: TrialRecord) -> str:
-    """Short name of the trial's miner."""
+    """Short name of the trial's miner; none where the task has a loss of its own."""
+    if record.recipe.task.FACTS.has_own_loss:
+        return "none"
     return short(record.recipe.objective.miner.name)
 
 

@@ -19,7 +19,7 @@ from .objective import ObjectiveConfig
 from .record import Record, broken_rule
 from .split import SplitConfig
 from .task import Supervised, TaskConfig
-from .task_rules import check_task
+from .task_rules import check_task, without_objective
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -244,6 +244,11 @@ class Recipe(Record):
     evaluation: EvaluationConfig = EvaluationConfig()
     compute: ComputeConfig = ComputeConfig()
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_where_the_task_has_none(cls, values: object) -> object:
+        return without_objective(values)
 
     @model_validator(mode="after")
     def _distance_weighting_needs_a_sphere(self) -> Self:

@@ -3,12 +3,26 @@
 from typing import TYPE_CHECKING
 
 from .compatibility import LOSSES
-from .encoders import is_frozen
+from .encoders import ENCODERS, is_frozen
+from .losses import SupCon
+from .objective import ObjectiveConfig
 from .record import broken_rule
-from .task import Corrector
+from .task import TASKS, Corrector, CrossView, Dense
 
 if TYPE_CHECKING:
     from .recipe import Recipe
+
+NO_OBJECTIVE = ObjectiveConfig(loss=SupCon())
+"""What stands in a recipe whose task has a loss of its own; it plays no part."""
+
+
+def without_objective(values: object) -> object:
+    """The values of a recipe, with the objective that plays no part where the task has its own."""
+    task = values.get("task") if isinstance(values, dict) else None
+    name = task.get("name") if isinstance(task, dict) else getattr(task, "name", None)
+    if isinstance(values, dict) and name and name in TASKS and TASKS[name].has_own_loss:
+        return {"objective": NO_OBJECTIVE, **values}
+    return values
 
 
 def check_task(recipe: "Recipe") -> None:
@@ -17,7 +31,7 @@ def check_task(recipe: "Recipe") -> None:
     Raises:
         ValueError: With the rule, the value and the fix.
     """
-    for check in (_check_split, _check_labels, _check_corrector):
+    for check in (_check_split, _check_labels, _check_corrector, _check_map, _check_own_loss):
         check(recipe)
 
 
@@ -107,4 +121,64 @@ def _check_labels(recipe: "Recipe") -> None:
     if recipe.batch.rotations_as_classes:
         raise broken_rule(
             "batch.rotations_as_classes", f"must be false {why}", "true", "write false"
+        )
+
+
+def _check_map(recipe: "Recipe") -> None:
+    task, encoder = recipe.task, recipe.encoder
+    if not task.FACTS.needs_map:
+        return
+    why = f"with task {task.name}, which looks into the encoder's map of features"
+    if is_frozen(encoder):
+        raise broken_rule(
+            "encoder.train", f"must not be head {why}", "'head'", "write all, or another encoder"
+        )
+    if not encoder.FACTS.pools:
+        able = ", ".join(
+            name
+            for name, facts in ENCODERS.items()
+            if facts.pools and facts.takes == task.FACTS.takes
+        )
+        raise broken_rule(
+            "encoder.name",
+            f"must be one of {able} {why}",
+            f"{encoder.name!r}",
+            "write one of these",
+        )
+    if isinstance(task, CrossView | Dense) and recipe.batch.samples != 2:
+        raise broken_rule(
+            "batch.samples",
+            f"must be 2 with task {task.name}: its two views",
+            f"{recipe.batch.samples}",
+            "write 2",
+        )
+    if isinstance(task, Dense):
+        _check_places(recipe)
+
+
+def _check_places(recipe: "Recipe") -> None:
+    """What moves pixels after the one map that the task knows, or has no map, is refused."""
+    augment = recipe.augment
+    for at, share in (
+        ("elastic.probability", augment.elastic.probability),
+        ("flip.horizontal", augment.flip.horizontal),
+        ("flip.vertical", augment.flip.vertical),
+    ):
+        if share > 0.0:
+            raise broken_rule(
+                f"augment.{at}",
+                "must be 0 with task dense, which has to know where each pixel comes from",
+                f"{share!r}",
+                "write 0",
+            )
+
+
+def _check_own_loss(recipe: "Recipe") -> None:
+    task = recipe.task
+    if task.FACTS.has_own_loss and recipe.objective != NO_OBJECTIVE:
+        raise broken_rule(
+            "objective",
+            f"must be left out with task {task.name}, which has a loss of its own",
+            f"loss {recipe.objective.loss.name}",
+            "remove it",
         )

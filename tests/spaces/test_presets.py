@@ -45,6 +45,14 @@ PROMISED = {
         {"triplet"},
         {"objective.miner.name", "objective.loss.margin", "encoder.embedding_dim"},
     ),
+    "anomalies": (
+        {"supcon"},  # plays no part: the task has a loss of its own
+        {"task.variance_weight", "task.variance_target", "augment.series.jitter.deviation"},
+    ),
+    "dense": (
+        {"supcon"},
+        {"task.pixel_weight", "task.region_weight", "augment.crop.smallest"},
+    ),
     "corrector": (
         {"contrastive", "soft_nearest_neighbor", "sigmoid_pair"},
         {"recipe", "encoder.variational", "encoder.head.hidden"},

@@ -64,9 +64,26 @@ def augment(
     """
     if images.is_floating_point():
         return augment_series(images, config.series, generator)
+    return augment_by(images, config, draw_maps(config, quarter_turns, generator), generator)
+
+
+def draw_maps(config: AugmentConfig, quarter_turns: Tensor, generator: torch.Generator) -> Tensor:
+    """Affine map and crop of each image, from output to input coordinates, (B, 2, 3)."""
     maps = random_affine(config, quarter_turns, generator)
-    if is_on(config, "crop"):
-        maps = random_crop(maps, config.crop, generator)
+    return random_crop(maps, config.crop, generator) if is_on(config, "crop") else maps
+
+
+def augment_by(
+    images: Tensor, config: AugmentConfig, maps: Tensor, generator: torch.Generator
+) -> Tensor:
+    """What `augment` gives, under maps that are known.
+
+    Args:
+        images: uint8, shape (B, C, S, S).
+        config: Of all that comes after the maps.
+        maps: Of `draw_maps`.
+        generator: On the device of the images.
+    """
     grid = affine_grid(maps, list(images.shape), align_corners=False)  # (B, S, S, 2)
     if is_on(config, "elastic"):
         grid = random_elastic(grid, config.elastic, generator)

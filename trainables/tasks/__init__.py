@@ -6,6 +6,9 @@ from ...spaces import Recipe
 from ..encoders import Encoder
 from ..prepared import PreparedData
 from .corrector import CorrectorTask
+from .cross_view import CrossViewTask
+from .dense import DenseTask
+from .one_class import OneClassTask
 from .supervised import build_supervised
 from .task import Network, Task
 from .unsupervised import build_unsupervised
@@ -14,6 +17,9 @@ TASKS: dict[str, Callable[[Recipe, PreparedData, Encoder], Task]] = {
     "supervised": build_supervised,
     "unsupervised": build_unsupervised,
     "corrector": CorrectorTask,
+    "cross_view": CrossViewTask,
+    "one_class": OneClassTask,
+    "dense": DenseTask,
 }
 
 __all__ = ["TASKS", "Network", "Task"]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..embedding import to_float
 from ..encoders import Encoder
 from ..losses import LossOutput
 from ..precision import Precision, autocast
@@ -93,3 +94,19 @@ class Task(Protocol):
 
     def scores(self, encoder: Encoder, embeddings: Tensor) -> Mapping[str, float]:
         """Other numbers of a report, by name."""
+
+
+@torch.no_grad()
+def feature_shape(encoder: Encoder, items: Tensor) -> tuple[int, int, int]:
+    """F, h and w of the encoder's map.
+
+    Args:
+        encoder: Its statistics are left as they are.
+        items: Of the data, (I, C, H, W).
+    """
+    is_training = encoder.training
+    encoder.eval()
+    maps = encoder.feature_map(to_float(items[:1].to(encoder.mean.device)))
+    encoder.train(is_training)
+    _, features, height, width = maps.shape
+    return features, height, width
