@@ -1,7 +1,7 @@
 """Where trials run: a Ray session, and what each trial may use of it."""
 
 from .packing import GpuMemory, Packing, shape_of, trials_per_gpu
-from .resources import SlotPlan, TrialResources, plan_slots
+from .resources import SlotPlan, TrialResources, count_slots, describe_nodes, plan_slots
 from .session import RaySession, open_session
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "RaySession",
     "SlotPlan",
     "TrialResources",
+    "count_slots",
+    "describe_nodes",
     "open_session",
     "plan_slots",
     "shape_of",

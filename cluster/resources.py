@@ -69,6 +69,8 @@ def plan_slots(
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
     concurrency: int | None = None,
+    *,
+    is_elastic: bool = False,
 ) -> SlotPlan:
     """Decides how many trials run at a time, and what each may use.
 
@@ -83,6 +85,8 @@ def plan_slots(
         cpus_per_trial: > 0.
         gpus_per_trial: >= 0; 0 leaves GPUs alone.
         concurrency: Trials at a time, >= 1.
+        is_elastic: Whether the cluster adds nodes for trials that wait; then ``concurrency`` must
+            be given, and a trial that fits on no node yet waits for one.
 
     Raises:
         ValueError: An argument is out of its range, no node can ever hold a trial, or fewer than
@@ -96,24 +100,37 @@ def plan_slots(
         cpus_per_trial = _default_cpus(nodes, gpus_per_trial, concurrency)
     resources = TrialResources(cpus_per_trial, gpus_per_trial)
 
-    slots = _count_slots(nodes, resources)
+    if is_elastic:
+        if concurrency is None:
+            raise ValueError(
+                "concurrency must be given for an elastic cluster, which grows as far as trials "
+                "wait; add --concurrency"
+            )
+        return SlotPlan(
+            resources,
+            concurrency,
+            f"up to {concurrency} trials at a time, {resources} each, as the cluster grows from "
+            f"{describe_nodes(nodes)}",
+        )
+    slots = count_slots(nodes, resources)
     if slots == 0:
         raise ValueError(
             f"a trial must fit on one node, got cpus_per_trial={resources.cpus:g} and "
-            f"gpus_per_trial={resources.gpus:g} with {_describe(nodes)}; ask for less per trial"
+            f"gpus_per_trial={resources.gpus:g} with {describe_nodes(nodes)}; ask "
+            "for less per trial"
         )
     if concurrency is not None and concurrency > slots:
         raise ValueError(
             f"concurrency must be <= {slots}, as no more trials of {resources} fit on "
-            f"{_describe(nodes)}, got concurrency={concurrency}; lower it, or cpus_per_trial or "
-            "gpus_per_trial"
+            f"{describe_nodes(nodes)}, got concurrency={concurrency}; lower it, or "
+            "cpus_per_trial or gpus_per_trial"
         )
     concurrency = concurrency or slots
     trials = "1 trial" if concurrency == 1 else f"{concurrency} trials"
     return SlotPlan(
         resources=resources,
         concurrency=concurrency,
-        reason=f"{trials} at a time, {resources} each, on {_describe(nodes)}",
+        reason=f"{trials} at a time, {resources} each, on {describe_nodes(nodes)}",
     )
 
 
@@ -136,12 +153,13 @@ def _default_cpus(
     for cpus in _CPU_SHARES:
         if cpus < 1 and not gpus:
             break
-        if _count_slots(nodes, TrialResources(cpus, gpus)) >= wanted:
+        if count_slots(nodes, TrialResources(cpus, gpus)) >= wanted:
             return float(cpus)
     return 1.0
 
 
-def _count_slots(nodes: Sequence[Mapping[str, float]], resources: TrialResources) -> int:
+def count_slots(nodes: Sequence[Mapping[str, float]], resources: TrialResources) -> int:
+    """How many trials fit on the nodes at once."""
     slots = 0
     for node in nodes:
         by_cpus = _times(node.get("CPU", 0), resources.cpus)
@@ -166,7 +184,8 @@ def _times(available: float, amount: float) -> int:
     return round(available * _STEPS) // max(1, round(amount * _STEPS))
 
 
-def _describe(nodes: Sequence[Mapping[str, float]]) -> str:
+def describe_nodes(nodes: Sequence[Mapping[str, float]]) -> str:
+    """Returns `3 nodes with 4 CPUs and 2 GPUs`."""
     total = _amounts(sum(n.get("CPU", 0) for n in nodes), sum(n.get("GPU", 0) for n in nodes))
     return total if len(nodes) == 1 else f"{len(nodes)} nodes with {total}"
 

@@ -25,6 +25,7 @@ class SearchOptions:
         sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.
+        elastic: Whether the cluster grows for trials that wait; `concurrency` says how far.
         kept_in: Address of the storage that keeps the study and its checkpoints, for nodes without
             a shared disk; see `cluster.Storage`. None keeps them in the study's folder.
         wandb: Where the trials go besides the study: `auto` is online with a W&B login and offline
@@ -41,6 +42,7 @@ class SearchOptions:
     sampler: SamplerName = "tpe"
     seed: int = 0
     address: str | None = None
+    elastic: bool = False
     kept_in: str | None = None
     wandb: WandbMode = "auto"
     wandb_project: str = "tripletune"
@@ -59,6 +61,12 @@ class SearchOptions:
             raise ValueError(
                 "address must be that of the head itself, host:port, since Ray Tune does not run "
                 f"through Ray Client, got {self.address}; its port is 6379 by default"
+            )
+        if self.elastic and (self.concurrency is None or self.gpus_per_trial == "auto"):
+            raise ValueError(
+                "elastic needs concurrency, how far the cluster may grow, and gpus_per_trial as a "
+                f"number, got concurrency={self.concurrency} and "
+                f"gpus_per_trial={self.gpus_per_trial}"
             )
         if self.kept_in is not None:
             Storage.parse(self.kept_in)

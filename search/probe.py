@@ -41,12 +41,12 @@ def plan_trials(
         StudyError: If a trial fits on no GPU.
         ValueError: As `plan_slots` does.
     """
-    cpus, concurrency = options.cpus_per_trial, options.concurrency
+    cpus, concurrency, grows = options.cpus_per_trial, options.concurrency, options.elastic
     if options.gpus_per_trial != "auto":
-        plan = plan_slots(nodes, cpus, options.gpus_per_trial, concurrency)
+        plan = plan_slots(nodes, cpus, options.gpus_per_trial, concurrency, is_elastic=grows)
         return plan, Packing(None, gpus=plan.resources.gpus)
     if not any(node.get("GPU", 0) >= 1 for node in nodes):
-        return plan_slots(nodes, cpus, 0.0, concurrency), Packing(None)
+        return plan_slots(nodes, cpus, 0.0, concurrency, is_elastic=grows), Packing(None)
     say("measuring the memory of a trial on a GPU")
     recipe = space.build(lambda _, distribution: distribution.middle)
     first = probe_memory(
@@ -54,7 +54,7 @@ def plan_trials(
     )
     packing = Packing(first)
     gpus = packing.gpus(shape_of(recipe))
-    return plan_slots(nodes, cpus, gpus, concurrency), packing
+    return plan_slots(nodes, cpus, gpus, concurrency, is_elastic=grows), packing
 
 
 def probe_memory(recipe: Recipe, data: "TrialData", *, is_one_machine: bool) -> GpuMemory:

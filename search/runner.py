@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cluster import Packing, SlotPlan, TrialResources, open_session
 from ..cluster.storage import Storage
@@ -24,6 +24,9 @@ from .study import Study, StudySettings, versions
 from .trackers import Tracker, WandbTracker
 
 logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from .room import Nodes
 
 TRACKER_CLOSE_S = 15.0
 """How long the end of a search waits for W&B."""
@@ -230,6 +233,8 @@ def _start(
                 trackers,
                 stop,
                 session_lives_on=session.is_borrowed,
+                nodes=session.nodes,
+                say=live.message,
             )
         interruption = stop.reason and SearchInterrupted(study, stop.reason, stop.signal_number)
         try:
@@ -258,6 +263,8 @@ def _tune(
     should_stop: Callable[[], bool],
     *,
     session_lives_on: bool,
+    nodes: "Nodes",
+    say: Callable[[str], None],
 ) -> None:
     """Let Ray Tune run what the study hands out."""
     # ray.tune takes seconds to import; commands that only read a study do without.
@@ -266,11 +273,13 @@ def _tune(
 
     from .ending import SearchEnd, SearchStopped
     from .ray_trial import GPUS, NUMBER, RETRY, RayTrial
+    from .room import Room, WaitingNotice
     from .schedulers import build_scheduler
     from .searcher import StudyRecorder, StudySearcher
     from .shipping import ship
 
     budget = space.build(lambda _, distribution: distribution.middle).budget
+    is_open_ended = options.address is not None and options.concurrency is None
     trainable = tune.with_parameters(
         RayTrial,
         datasets={
@@ -289,6 +298,7 @@ def _tune(
         num_trials=options.trials,
         threads=max(1, int(plan.resources.cpus)),
         packing=packing,
+        room=Room(nodes, plan, is_fixed=not is_open_ended),
     )
     recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
     start = study.folder.num_starts()
@@ -305,7 +315,7 @@ def _tune(
                     report_every=budget.report_every,
                     past=study.records(),
                 ),
-                max_concurrent_trials=plan.concurrency,
+                max_concurrent_trials=options.trials if is_open_ended else plan.concurrency,
                 # A new actor costs seconds (torch's import), a reused one hundredths.
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial_folder_name(
@@ -315,7 +325,7 @@ def _tune(
             run_config=tune.RunConfig(
                 name=f"start-{start:03d}",
                 storage_path=study.folder.tune_address,
-                callbacks=[recorder, end],
+                callbacks=[recorder, end, WaitingNotice(say, nodes, plan)],
                 stop=end,
                 checkpoint_config=tune.CheckpointConfig(
                     checkpoint_frequency=1, checkpoint_at_end=True, num_to_keep=2

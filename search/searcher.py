@@ -52,6 +52,7 @@ class StudySearcher(Searcher):
         num_trials: int,
         threads: int,
         packing: Packing,
+        room: Callable[[], int],
     ) -> None:
         """Plan the trials of this start.
 
@@ -61,6 +62,7 @@ class StudySearcher(Searcher):
             num_trials: Of the whole study, those of earlier starts included.
             threads: CPU threads of a trial.
             packing: Decides what share of a GPU a trial reserves.
+            room: How many trials may be under way now.
         """
         super().__init__(metric=METRIC, mode="max")
         self._study = study
@@ -68,6 +70,7 @@ class StudySearcher(Searcher):
         self._num_trials = num_trials
         self._threads = threads
         self._packing = packing
+        self._room = room
         self._live: set[str] = set()
         self._retries: Counter[int] = Counter()
         records = study.records()
@@ -76,6 +79,8 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Configuration of the next trial, or Ray Tune's word that there is none left."""
+        if len(self._live) >= self._room():
+            return None
         if self._unfinished:
             record = self._unfinished.popleft()
         elif self._num_asked < self._num_trials:

@@ -7,11 +7,13 @@ message on standard error without a traceback, which `--debug` shows.
 
 # Importing a file adds its commands, in the order in which `--help` lists them.
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing  # noqa: I001
+from . import cluster_manifests
 from .app import app, main
 
 __all__ = [
     "app",
     "cluster",
+    "cluster_manifests",
     "describing",
     "exporting",
     "main",

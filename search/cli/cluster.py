@@ -67,6 +67,9 @@ def submit(
     gpus_per_trial: Annotated[
         str | None, typer.Option(help="Ray GPUs of a trial, fractions too; or auto.")
     ] = None,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="The cluster grows for --concurrency trials.")
+    ] = False,
     scheduler: Annotated[
         Scheduler, typer.Option(help="asha stops the worse trials early.")
     ] = Scheduler.ASHA,
@@ -104,6 +107,7 @@ def submit(
         trials=trials,
         time_budget_s=seconds(time_budget),
         concurrency=concurrency,
+        elastic=elastic,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,

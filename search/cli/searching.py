@@ -80,6 +80,9 @@ def search_command(
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster, such as 10.0.0.5:6379.")
     ] = None,
+    elastic: Annotated[
+        bool, typer.Option("--elastic", help="The cluster grows for --concurrency trials.")
+    ] = False,
     storage: Annotated[
         str | None,
         typer.Option(help="s3://, gs:// or file://: keeps studies where no disk is shared."),
@@ -103,6 +106,7 @@ def search_command(
         trials=trials,
         time_budget_s=seconds(time_budget),
         concurrency=concurrency,
+        elastic=elastic,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ MIXED = [{"CPU": 8.0}, {"CPU": 8.0, "GPU": 4.0}]
 )
 def test_plan_divides_the_nodes(
     nodes: list[dict[str, float]],
-    asked: dict[str, int],
+    asked: dict[str, Any],
     expected: tuple[float, float, int],
 ) -> None:
     plan = plan_slots(nodes, **asked)
@@ -60,7 +61,7 @@ def test_plan_divides_the_nodes(
     ],
 )
 def test_what_can_never_run_is_refused(
-    nodes: list[dict[str, float]], asked: dict[str, int], message: str
+    nodes: list[dict[str, float]], asked: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         plan_slots(nodes, **asked)
@@ -75,3 +76,12 @@ def test_reason_says_what_was_decided() -> None:
 def test_bundle_uses_the_names_of_ray() -> None:
     assert TrialResources(2).bundle == {"CPU": 2}
     assert TrialResources(2, 0.5).bundle == {"CPU": 2, "GPU": 0.5}
+
+
+def test_elastic_cluster_is_asked_for_more_than_it_has() -> None:
+    plan = plan_slots([], 2.0, 1.0, 5, is_elastic=True)
+
+    assert plan.concurrency == 5
+    assert "as the cluster grows" in plan.reason
+    with pytest.raises(ValueError, match="concurrency must be given for an elastic cluster"):
+        plan_slots([], 2.0, 1.0, is_elastic=True)
