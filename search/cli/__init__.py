@@ -8,6 +8,7 @@ message on standard error without a traceback, which `--debug` shows.
 # Importing a file adds its commands, in the order in which `--help` lists them.
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing  # noqa: I001
 from . import cluster_manifests
+from . import testing
 from .app import app, main
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "reporting",
     "results",
     "searching",
+    "testing",
     "training",
     "wandb",
 ]

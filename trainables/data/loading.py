@@ -72,14 +72,7 @@ def load_trial_data(
     Raises:
         DataError: The data cannot be used; the message says which rule failed and the fix.
     """
-    source = DATASETS[config.name](config)
-    cached = decode_with_cache(
-        source,
-        config,
-        default_cache_dir() if cache_dir is None else cache_dir,
-        progress,
-        is_checked=lambda size: not is_mapped(config.storage, size),
-    )
+    cached = decode(config, cache_dir, progress)
     image_set = cached.decoded.image_set
     if config.split.by == "item":
         items = split_items(image_set, config.split)
@@ -100,6 +93,17 @@ def load_trial_data(
         split_digest=split.digest,
         notes=(*cached.decoded.notes, *describe_split(split, image_set, config.split), *note),
         preprocessing=cached.decoded.preprocessing,
+    )
+
+
+def decode(config: DataConfig, cache_dir: Path | None, progress: Progress) -> CachedSet:
+    """The whole decoded set, test side included, from the cache or put there."""
+    return decode_with_cache(
+        DATASETS[config.name](config),
+        config,
+        default_cache_dir() if cache_dir is None else cache_dir,
+        progress,
+        is_checked=lambda size: not is_mapped(config.storage, size),
     )
 
 
