@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..trainables.whole_file import whole_file
+from .folder import StudyFolder
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class EpisodeScores:
         path = self._path(number, step)
         if path.exists():
             return
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             np.save(file, np.asarray(scores, np.float32), allow_pickle=False)
         *older, _ = self.steps(number)
@@ -72,3 +73,9 @@ class EpisodeScores:
 
     def _path(self, number: int, step: int) -> Path:
         return self.folder / f"{number:05d}-{step:08d}.npy"
+
+
+def rung_scores(study: StudyFolder, number: int, step: int) -> list[NDArray[np.float32]]:
+    """Scores of the study's episodes and of the reserve at a rung, as far as they were kept."""
+    kept = [EpisodeScores(folder).read(number, step) for folder in (study.episodes, study.reserve)]
+    return [scores for scores in kept if scores is not None]

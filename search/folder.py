@@ -70,6 +70,11 @@ class StudyFolder:
         return self.path / "episodes"
 
     @property
+    def reserve(self) -> Path:
+        """Accuracy of every further episode, by which close calls are decided, at the rungs."""
+        return self.episodes / "reserve"
+
+    @property
     def leaderboard(self) -> Path:
         """The leaderboard as CSV."""
         return self.path / "leaderboard.csv"

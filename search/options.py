@@ -6,7 +6,7 @@ from typing import Any, Literal
 from ..cluster.storage import Storage
 
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes", "nsga2"]
-SchedulerName = Literal["asha", "none"]
+SchedulerName = Literal["asha", "hyperband", "median", "none"]
 WandbMode = Literal["auto", "online", "offline", "off"]
 
 
@@ -21,7 +21,8 @@ class SearchOptions:
         cpus_per_trial: Ray CPUs of a trial; None is 1, or an even share beside a GPU.
         gpus_per_trial: Ray GPUs of a trial, fractions too; None is 1 where there are GPUs, else 0.
             `auto` packs as many trials on a GPU as its memory holds, by a short measurement.
-        scheduler: `asha` stops the worse trials early, `none` trains all to the end.
+        scheduler: `asha` stops the worse trials early, `hyperband` too but some of them later,
+            `median` those under the median; `none` trains all to the end.
         sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ..cluster import Packing, SlotPlan, TrialResources, open_session
 from ..cluster.storage import Storage
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
+from .episode_scores import rung_scores
 from .export import ExportOptions, export_best
 from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
 from .keeping import StudyKeeper, keeping, require_shared
@@ -314,6 +316,7 @@ def _tune(
                     max_steps=budget.steps,
                     report_every=budget.report_every,
                     past=study.records(),
+                    read_scores=partial(rung_scores, study.folder),
                 ),
                 max_concurrent_trials=options.trials if is_open_ended else plan.concurrency,
                 # A new actor costs seconds (torch's import), a reused one hundredths.

@@ -24,6 +24,7 @@ from .ray_trial import (
     PEAK_BYTES,
     RECIPE,
     REPORT,
+    RESERVE_SCORES,
     RESUME_FROM,
     RETRY,
     THREADS,
@@ -180,7 +181,9 @@ class StudyRecorder(Callback):
         attempt = self._study.record(number).attempts
         report = replace(Report(**result[REPORT]), attempt=attempt)
         # Before the report: what the journal tells has its scores.
-        self._study.keep_episode_scores(number, report.step, result[EPISODE_SCORES])
+        self._study.keep_episode_scores(
+            number, report.step, result[EPISODE_SCORES], result.get(RESERVE_SCORES)
+        )
         # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
         if self._study.report(number, report, is_last=bool(result.get(DONE))):
             self._tell("trial_reported", number, attempt, report)

@@ -252,12 +252,15 @@ class Study:
         trial.set_user_attr(key, report.to_dict())
         return True
 
-    def keep_episode_scores(self, number: int, step: int, scores: ArrayLike) -> None:
-        """Keep the accuracy of each frozen episode at a report of a running trial."""
+    def keep_episode_scores(
+        self, number: int, step: int, scores: ArrayLike, reserve: ArrayLike | None = None
+    ) -> None:
+        """Keep the accuracy of each frozen episode at a report, at a rung of the reserve too."""
         budget = self.record(number).recipe.budget
-        EpisodeScores(self.folder.episodes).keep(
-            number, step, scores, rungs=rung_steps(budget.steps, budget.report_every)
-        )
+        rungs = rung_steps(budget.steps, budget.report_every)
+        EpisodeScores(self.folder.episodes).keep(number, step, scores, rungs=rungs)
+        if reserve is not None:
+            EpisodeScores(self.folder.reserve).keep(number, step, reserve, rungs=rungs)
 
     def finish(self, number: int) -> TrialRecord:
         """End a trial by what it reported: complete, pruned, or pruned and infeasible.

@@ -26,7 +26,7 @@ FEW_ROWS = 2_000_000
 that threads which wait for each other on a busy machine cost ten times what they save."""
 
 
-Stream = Literal["search", "confirm", "test"]
+Stream = Literal["search", "reserve", "confirm", "test"]
 """What a list of episodes is for. Each has draws of its own from the same seed: a model that the
 search chose on its list is confirmed on another, or the luck of the first would count twice."""
 

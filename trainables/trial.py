@@ -22,6 +22,7 @@ from .compute import decide_compute
 from .embedding import embed
 from .embedding_sizes import principal_axes, score_sizes, some_rows
 from .encoders import Encoder, build_encoder
+from .episodes import Episodes, score_episodes
 from .evaluation import mean_with_interval
 from .features import (
     Features,
@@ -190,6 +191,7 @@ class Trial:
         if not bool(torch.isfinite(raw).all()):
             raise FloatingPointError(f"an embedding is not finite at step {self._step}")
         embeddings = normalize(raw, dim=1) if self._recipe.objective.unit_norm else raw
+        self._embeddings = embeddings
         self._episode_scores = self._task.units(self.encoder, embeddings)
         lowest = self._recipe.task.FACTS.lowest
         score = mean_with_interval(self._episode_scores, lowest=lowest)
@@ -220,6 +222,10 @@ class Trial:
         )
         self._start_window()
         return report
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        """Accuracy of each of some other episodes, shape (E,), by what `evaluate` embedded."""
+        return score_episodes(self._embeddings, episodes)
 
     def _score_sizes(self, embeddings: Tensor) -> Mapping[str, list[float]]:
         """Accuracy of the leading dimensions; the axes that they lie on are kept."""

@@ -22,6 +22,8 @@ class Scheduler(StrEnum):
     """Early stopping, as `SchedulerName`."""
 
     ASHA = "asha"
+    HYPERBAND = "hyperband"
+    MEDIAN = "median"
     NONE = "none"
 
 

@@ -7,11 +7,12 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from ...spaces import Space, Value
 from .draft import Draft, Key, SpaceExhausted, draw_with, key_of
 from .quasi_random import QuasiRandomSampler
+from .seen import at_one_step, worth_reading
 from .view import StudyView
 
 MakeSampler = Callable[[Space, int], BaseSampler]
@@ -62,7 +63,10 @@ class RecipeSampler(BaseSampler):
         fixed: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
         trials = study._get_trials(deepcopy=False)
         tried = self._tried(trials, trial.number)
-        view = StudyView(study, worth_reading(trials, trial.number, self._max_read))
+        seen = worth_reading(trials, trial.number, self._max_read)
+        if len(study.directions) == 1:
+            seen = at_one_step(seen, trial.number)
+        view = StudyView(study, seen)
         for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
             sampler = self._sampler(trial.number, attempt)
             draft = draw_with(sampler, view, trial, self._space, fixed)
@@ -114,37 +118,3 @@ class RecipeSampler(BaseSampler):
 def seed_of(*parts: int) -> int:
     """A seed of 32 bits that all parts decide."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
-def worth_reading(trials: Sequence[FrozenTrial], number: int, max_read: int) -> list[FrozenTrial]:
-    """The trials that a sampler gets to see, by number.
-
-    All that run, and of those that are over at most `max_read`: the best quarter of what may be
-    read, and evenly many of the rest, so that the cost of a suggestion does not grow with the
-    study. Failed trials are not among them.
-    """
-    running = [t for t in trials if t.state == TrialState.RUNNING and t.number != number]
-    over = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    if len(over) > max_read:
-        ranked = sorted(over, key=_rank)
-        best, rest = ranked[: max_read // 4], sorted(ranked[max_read // 4 :], key=_number)
-        places = np.linspace(0, len(rest) - 1, max_read - len(best)).round().astype(int)
-        over = [*best, *(rest[place] for place in places)]
-    # The trial itself is among them: samplers ask how far it is.
-    own = [t for t in trials if t.number == number]
-    return sorted([*running, *over, *own], key=_number)
-
-
-def _rank(trial: FrozenTrial) -> tuple[bool, bool, int, float]:
-    """Best first, as TPE ranks: feasible, complete, far, good."""
-    is_infeasible = any(value > 0 for value in trial.constraints.values())
-    if trial.state == TrialState.COMPLETE and len(trial.values) == 1:
-        return is_infeasible, False, 0, -trial.values[0]
-    if trial.state == TrialState.COMPLETE:
-        return is_infeasible, False, 0, 0.0
-    step, value = max(trial.intermediate_values.items(), default=(0, 0.0))
-    return is_infeasible, True, -step, -value
-
-
-def _number(trial: FrozenTrial) -> int:
-    return trial.number

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from tripletune.search.options import SamplerName
 from tripletune.search.samplers import SAMPLERS, SpaceExhausted, build_sampler
 from tripletune.search.samplers.draft import key_of, optuna_distribution
-from tripletune.search.samplers.recipe_sampler import worth_reading
+from tripletune.search.samplers.seen import worth_reading
 from tripletune.spaces import Distribution, Space, Value
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
