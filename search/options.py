@@ -24,6 +24,8 @@ class SearchOptions:
         scheduler: `asha` stops the worse trials early, `hyperband` too but some of them later,
             `median` those under the median; `none` trains all to the end.
         sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
+        stratify: Key of the recipe, such as `objective.loss.name`, whose values get the same
+            device-seconds before the good ones get more; None lets the sampler decide.
         seed: Of the sampler.
         address: Of a running Ray cluster; None starts a private one on this machine.
         elastic: Whether the cluster grows for trials that wait; `concurrency` says how far.
@@ -41,6 +43,7 @@ class SearchOptions:
     gpus_per_trial: float | Literal["auto"] | None = None
     scheduler: SchedulerName = "asha"
     sampler: SamplerName = "tpe"
+    stratify: str | None = None
     seed: int = 0
     address: str | None = None
     elastic: bool = False

@@ -16,6 +16,7 @@ from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
 from .episode_scores import rung_scores
 from .export import ExportOptions, export_best
+from .families import Families
 from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
 from .keeping import StudyKeeper, keeping, require_shared
 from .live import LiveTable
@@ -92,6 +93,8 @@ def run_search(
     problem = disk_problem(folder)
     if problem:
         raise StudyError(f"{problem}: free some, or choose another folder with --runs")
+    if options.stratify:
+        Families.of(space, options.stratify)  # refuses what no choice decides
     space = _with_absolute_path(space)
     # Before anything is written: data that cannot be used leave no study behind.
     live.message(f"loading the data of {space.name}")
@@ -301,6 +304,7 @@ def _tune(
         threads=max(1, int(plan.resources.cpus)),
         packing=packing,
         room=Room(nodes, plan, is_fixed=not is_open_ended),
+        families=Families.of(space, options.stratify) if options.stratify else None,
     )
     recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
     start = study.folder.num_starts()

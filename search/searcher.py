@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,8 +12,9 @@ from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
 from ..cluster import Packing, shape_of
-from ..spaces import Space
+from ..spaces import Space, Value
 from ..trainables.report import Report
+from .families import Families
 from .leaderboard import METRIC
 from .ray_trial import (
     EPISODE_SCORES,
@@ -54,6 +55,7 @@ class StudySearcher(Searcher):
         threads: int,
         packing: Packing,
         room: Callable[[], int],
+        families: Families | None = None,
     ) -> None:
         """Plan the trials of this start.
 
@@ -64,8 +66,10 @@ class StudySearcher(Searcher):
             threads: CPU threads of a trial.
             packing: Decides what share of a GPU a trial reserves.
             room: How many trials may be under way now.
+            families: Decide the family of a new trial; None leaves that to the sampler.
         """
         super().__init__(metric=METRIC, mode="max")
+        self._families = families
         self._study = study
         self._space = space
         self._num_trials = num_trials
@@ -86,7 +90,7 @@ class StudySearcher(Searcher):
             record = self._unfinished.popleft()
         elif self._num_asked < self._num_trials:
             try:
-                record = self._study.ask(self._space)
+                record = self._study.ask(self._space, self._given())
             except SpaceExhausted as exhausted:
                 logger.warning("the search ends early: %s", exhausted)
                 self._num_trials = self._num_asked
@@ -107,6 +111,12 @@ class StudySearcher(Searcher):
             RETRY: self._retries[record.number],
             RESUME_FROM: self._study.folder.checkpoint_addresses(record.number),
         }
+
+    def _given(self) -> Mapping[str, Value]:
+        """What the next recipe has, whatever the sampler draws."""
+        if self._families is None:
+            return {}
+        return self._families.next(self._study.records(), self._num_trials)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

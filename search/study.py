@@ -38,7 +38,7 @@ from .leaderboard import METRIC, Leaderboard
 from .records import TrialRecord
 from .records import TrialState as RecordState
 from .rungs import rung_steps
-from .samplers import SpaceExhausted, build_sampler
+from .samplers import RecipeSampler, SpaceExhausted, build_sampler
 
 REPORT = "report"
 FAILURE = "failure"
@@ -107,8 +107,9 @@ class Study:
                 )
                 study.set_metric_names([METRIC])
             if not study.trials:
-                first = _middle(Space.from_text(settings.space, origin=folder.name))
-                study.enqueue_trial(first)
+                space = Space.from_text(settings.space, origin=folder.name)
+                for point in (*space.points, _middle(space)):
+                    study.enqueue_trial(dict(point), skip_if_exists=True)
             # Written last: a folder without it is not a study yet.
             write_yaml(folder.settings, asdict(settings))
         except OSError as error:
@@ -206,12 +207,19 @@ class Study:
 
     # ---- writing -------------------------------------------------------------------------------
 
-    def ask(self, space: Space) -> TrialRecord:
+    def ask(self, space: Space, given: Mapping[str, Value] | None = None) -> TrialRecord:
         """A new trial: Optuna's next suggestion as a recipe that the study does not have yet.
+
+        Args:
+            space: What may be tried.
+            given: Parameters that are decided already, by name.
 
         Raises:
             SpaceExhausted: If the study has every recipe of the space.
         """
+        sampler = self._study.sampler
+        assert isinstance(sampler, RecipeSampler), "create and open build it"
+        sampler.given = given or {}
         with _quiet_optuna():
             trial = self._study.ask()
             try:

@@ -74,6 +74,7 @@ from .losses import (
 )
 from .miners import MinerConfig, MinerName
 from .objective import MemoryConfig, ObjectiveConfig, ScheduleConfig, VarianceConfig
+from .points import Point, fitting
 from .recipe import (
     BatchConfig,
     BudgetConfig,
@@ -177,6 +178,7 @@ __all__ = [
     "OptimizerConfig",
     "Parameter",
     "PermutationConfig",
+    "Point",
     "Pool",
     "Pretrained",
     "Prototypical",
@@ -210,6 +212,7 @@ __all__ = [
     "Unsupervised",
     "Value",
     "VarianceConfig",
+    "fitting",
     "from_scratch",
     "is_frozen",
     "minimum_size",

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from .distributions import Choice, Int, LogUniform, Uniform
 from .explain import records_in
 from .fixed import FIXED, reason_if_fixed
+from .points import POINTS
 from .recipe import Recipe
 from .sections import ONE_OF, Path
 from .source import Plain
@@ -35,6 +36,16 @@ def space_schema() -> Schema:
     """
     definitions: Schema = {}
     root = _section([Recipe], (), definitions)
+    recipe = cast(dict[str, Schema], definitions["recipe"])
+    # At the top of the file only, which a schema cannot say of what branches share with it.
+    recipe["properties"][POINTS] = {
+        "description": "What a search tries first: values of some parameters, by name.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "additionalProperties": {"type": ["boolean", "number", "string", "null"]},
+        },
+    }
     return {
         "$schema": DIALECT,
         "title": "A space of tripletune",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -14,9 +15,10 @@ from .corners import chooser, corner_choices, every_choice
 from .distributions import Distribution
 from .explain import closest, explain
 from .overrides import overridden
+from .points import POINTS, Point, fitting, read_points
 from .recipe import BatchConfig, DataConfig, Recipe
 from .sections import Choose, Parameter, Section, only, parameters, read_tree, resolve
-from .source import Problem, Source, SpaceError, Value, read_file, read_source, write_yaml
+from .source import Plain, Problem, Source, SpaceError, Value, read_file, read_source, write_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -31,11 +33,13 @@ class Space:
         name: Of the preset, or of the file without its suffix.
         text: The space as YAML, without comments; `from_text` reads it back to an equal space.
         root: The space as a tree.
+        points: Values of some parameters, by name: what a search tries first.
     """
 
     name: str
     text: str
     root: Section = field(repr=False)
+    points: tuple[Point, ...]
     _source: Source = field(repr=False, compare=False)
 
     @classmethod
@@ -79,11 +83,12 @@ class Space:
 
     @classmethod
     def _from_source(cls, source: Source) -> "Space":
-        root = read_tree(source)
+        root = read_tree(_recipes(source))
         _check(root, source.origin)
+        points = read_points(source, tuple(parameters(root)))
         path = Path(source.origin)
         name = path.stem if path.suffix in _SUFFIXES else path.name
-        return cls(name, write_yaml(source.data), root, source)
+        return cls(name, write_yaml(source.data), root, points, source)
 
     @property
     def digest(self) -> str:
@@ -106,9 +111,35 @@ class Space:
                 label at a `one_of` (`{"objective": "triplet"}`) leaves that branch alone.
 
         Raises:
-            SpaceError: If a path is unknown, or the space breaks a rule with the values.
+            SpaceError: If a path is unknown, or the space breaks a rule with the values. What
+                `points` say of values that are fixed now is left out.
         """
-        return self._from_source(overridden(self._source, values)) if values else self
+        if not values:
+            return self
+        source = overridden(self._source, values)
+        root = read_tree(_recipes(source))
+        fitted = [dict(fitting(point, tuple(parameters(root)))) for point in self.points]
+        source.data.pop(POINTS, None)
+        if kept := [point for point in fitted if point]:
+            source.data[POINTS] = cast(Plain, kept)
+        return self._from_source(source)
+
+    def with_points(self, points: Iterable[Point]) -> "Space":
+        """The space with further points to try first, as far as they fit it.
+
+        Args:
+            points: Values by parameter name, of this space or of another one.
+        """
+        every = tuple(parameters(self.root))
+        fitted = [dict(fitting(point, every)) for point in points]
+        new = [point for point in fitted if point and point not in self.points]
+        if not new:
+            return self
+        kept = cast(list[Plain], [dict(point) for point in self.points] + new)
+        source = Source(
+            {**self._source.data, POINTS: kept}, self._source.lines, self._source.origin
+        )
+        return self._from_source(source)
 
     def build(self, choose: Choose) -> Recipe:
         """One recipe of the space, define by run.
@@ -157,6 +188,12 @@ def preset_names() -> tuple[str, ...]:
     """Names of the spaces that come with the package, sorted."""
     files = (resources.files(__package__) / "presets").iterdir()
     return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+
+
+def _recipes(source: Source) -> Source:
+    """The file without what is no part of a recipe."""
+    data = {key: value for key, value in source.data.items() if key != POINTS}
+    return Source(data, source.lines, source.origin)
 
 
 def _check(root: Section, origin: str) -> None:

@@ -70,6 +70,16 @@ def search_command(
         Scheduler, typer.Option(help="asha stops the worse trials early.")
     ] = Scheduler.ASHA,
     sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
+    stratify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Give each its fair share: --stratify objective.loss.name"
+        ),
+    ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STUDY", help="Try the best recipes of an earlier study first."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
     set_: Annotated[
         list[str] | None,
@@ -103,6 +113,8 @@ def search_command(
     from ...spaces import Space
     from ..options import SearchOptions, gpus_of
     from ..runner import run_search
+    from ..study import Study
+    from ..warm_start import warmed
 
     options = SearchOptions(
         trials=trials,
@@ -113,6 +125,7 @@ def search_command(
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,
         sampler=sampler.value,
+        stratify=stratify,
         seed=seed,
         address=address,
         kept_in=storage,
@@ -123,6 +136,9 @@ def search_command(
         space, data = f"{space}_synthetic", None
     loaded = Space.load(space).with_values(data_values(data) | set_values(set_ or []))
     live = _live(as_json)
+    if warm_start:
+        earlier = [Study.open(find_study(study, runs)) for study in warm_start]
+        loaded = warmed(loaded, earlier, live.message)
     _run(lambda: run_search(loaded, options, name=name, runs=runs, live=live), as_json)
 
 

@@ -33,6 +33,7 @@ class RecipeSampler(BaseSampler):
       `qmc`) suggests the same in whatever order they finish.
     - The first trials are drawn without a model, counted by the trials that were started, not by
       those that are over: many workers do not make it more.
+    - `given` holds parameters of the next recipe that somebody else decides.
     - A recipe that the study has already, or that breaks a rule of recipes, is drawn again.
     """
 
@@ -53,6 +54,7 @@ class RecipeSampler(BaseSampler):
         self._seed = seed
         self._num_startup = num_startup
         self._max_read = max_read
+        self.given: Mapping[str, Value] = {}
         self._draft: Draft | None = None
         self._keys: dict[int, Key] = {}
 
@@ -60,7 +62,8 @@ class RecipeSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The parameters of the recipe that this trial shall get, which is drawn here."""
-        fixed: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
+        enqueued: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
+        fixed = {**self.given, **enqueued}
         trials = study._get_trials(deepcopy=False)
         tried = self._tried(trials, trial.number)
         seen = worth_reading(trials, trial.number, self._max_read)
@@ -70,7 +73,7 @@ class RecipeSampler(BaseSampler):
         for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
             sampler = self._sampler(trial.number, attempt)
             draft = draw_with(sampler, view, trial, self._space, fixed)
-            if draft is not None and (draft.key not in tried or fixed):
+            if draft is not None and (draft.key not in tried or enqueued):
                 self._draft = draft
                 return dict(draft.distributions)
         raise SpaceExhausted(

@@ -72,7 +72,7 @@ def test_every_trial_ends_and_keeps_its_curve(study: Study) -> None:
 def test_scores_of_the_episodes_are_kept_and_average_to_the_report(study: Study) -> None:
     for record in study.records():
         rungs = [report for report in record.reports if report.step in (2, 6, 18)]
-        for report in {*rungs, record.reports[-1]}:
+        for report in [*rungs, record.reports[-1]]:
             scores = study.episode_scores(record.number, report.step)
             assert scores is not None
             assert scores.shape == (60,)
