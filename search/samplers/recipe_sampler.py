@@ -18,8 +18,13 @@ from .view import StudyView
 MakeSampler = Callable[[Space, int], BaseSampler]
 """A sampler of Optuna's for one draw, from the space and a seed."""
 
-ATTEMPTS = 8
-"""Draws of the sampler itself before chance takes over."""
+ATTEMPTS = 3
+"""Draws of the sampler itself before even points take over: one that repeats itself is stuck."""
+
+EXPLORE_EVERY = 4
+"""Of how many trials one is drawn from even points, whatever the sampler thinks by then. Stopped
+early it costs little, and it finds the regions that nothing has been drawn from. In BOHB it is
+one in three (Falkner et al. 2018, arXiv 1807.01774, appendix G)."""
 
 RANDOM_ATTEMPTS = 200
 """Draws by chance before the space counts as tried through."""
@@ -38,7 +43,14 @@ class RecipeSampler(BaseSampler):
     """
 
     def __init__(
-        self, make: MakeSampler, space: Space, *, seed: int, num_startup: int, max_read: int
+        self,
+        make: MakeSampler,
+        space: Space,
+        *,
+        seed: int,
+        num_startup: int,
+        max_read: int,
+        explores: bool,
     ) -> None:
         """Draw from a space.
 
@@ -48,12 +60,14 @@ class RecipeSampler(BaseSampler):
             seed: Of the study.
             num_startup: Trials that are drawn from even points instead of by the sampler.
             max_read: Finished trials that the sampler gets to see at most; see `worth_reading`.
+            explores: Whether every fourth trial is drawn from even points too.
         """
         self._make = make
         self._space = space
         self._seed = seed
         self._num_startup = num_startup
         self._max_read = max_read
+        self._explores = explores
         self.given: Mapping[str, Value] = {}
         self._draft: Draft | None = None
         self._keys: dict[int, Key] = {}
@@ -101,8 +115,11 @@ class RecipeSampler(BaseSampler):
         )
 
     def _sampler(self, number: int, attempt: int) -> BaseSampler:
-        """What draws a trial: even points first, then the sampler, at last chance."""
-        if attempt < ATTEMPTS and number >= self._num_startup:
+        """What draws a trial: even points at first, now and then, and where the sampler fails."""
+        is_even = number < self._num_startup or (
+            self._explores and number % EXPLORE_EVERY == EXPLORE_EVERY - 1
+        )
+        if attempt < ATTEMPTS and not is_even:
             return self._make(self._space, seed_of(self._seed, number, attempt))
         # A draw that could not be used is repeated in another scrambling: far along the same one,
         # points share their leading digits.

@@ -23,6 +23,7 @@ class SamplerFacts:
         make: Makes it for one draw.
         num_startup: Trials before its first draw.
         max_read: Finished trials that it reads at most.
+        explores: Whether every fourth trial is drawn from even points instead.
         ignores_order: Whether a trial's recipe depends on the seed and its number alone, not on
             which trials are over.
         summary: One line for the help.
@@ -31,6 +32,7 @@ class SamplerFacts:
     make: MakeSampler
     num_startup: int
     max_read: int
+    explores: bool
     ignores_order: bool
     summary: str
 
@@ -72,15 +74,22 @@ POPULATION = 24
 
 SAMPLERS: dict[SamplerName, SamplerFacts] = {
     "tpe": SamplerFacts(
-        _tpe, STARTUP_TRIALS, 400, False, "two densities, joint over the branches (default)"
+        _tpe, STARTUP_TRIALS, 400, True, False, "two densities, joint over the branches (default)"
     ),
-    "random": SamplerFacts(_random, 0, 0, True, "independent draws"),
+    "random": SamplerFacts(_random, 0, 0, False, True, "independent draws"),
     "qmc": SamplerFacts(
-        lambda space, seed: QuasiRandomSampler(space, seed=seed), 2**31, 0, True, "even points"
+        lambda space, seed: QuasiRandomSampler(space, seed=seed),
+        2**31,
+        0,
+        False,
+        True,
+        "even points",
     ),
-    "gp": SamplerFacts(_gp, STARTUP_TRIALS, 200, False, "Gaussian process; slow, for few trials"),
-    "cmaes": SamplerFacts(_cmaes, STARTUP_TRIALS, 2**31, False, "CMA-ES; numbers only"),
-    "nsga2": SamplerFacts(_nsga2, 0, 2**31, False, "genetic, for several objectives"),
+    "gp": SamplerFacts(
+        _gp, STARTUP_TRIALS, 200, True, False, "Gaussian process; slow, for few trials"
+    ),
+    "cmaes": SamplerFacts(_cmaes, STARTUP_TRIALS, 2**31, False, False, "CMA-ES; numbers only"),
+    "nsga2": SamplerFacts(_nsga2, 0, 2**31, False, False, "genetic, for several objectives"),
 }
 """What `--sampler` takes."""
 
@@ -106,4 +115,5 @@ def build_sampler(name: SamplerName, space: Space, seed: int) -> RecipeSampler:
         seed=seed,
         num_startup=facts.num_startup,
         max_read=facts.max_read,
+        explores=facts.explores,
     )
