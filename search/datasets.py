@@ -15,6 +15,7 @@ from ..trainables import (
     prepare,
 )
 from ..trainables.data import Progress, unseen
+from ..trainables.data.near_duplicates import leaks
 from .remote_data import localized
 
 
@@ -64,6 +65,8 @@ def load_study_data(
         if other.episodes.digest != first.episodes.digest:
             raise ValueError("the data sections of a space must hold the same images")
     say(_sizes(first))
+    for line in leaks(first.data.train, first.data.validation):
+        say(line)
     return StudyData(
         datasets=datasets,
         description={key: describe_data(data) for key, data in datasets.items()},
