@@ -27,6 +27,8 @@ class SearchOptions:
         stratify: Key of the recipe, such as `objective.loss.name`, whose values get the same
             device-seconds before the good ones get more; None lets the sampler decide.
         seed: Of the sampler.
+        baselines: Whether an untrained encoder and a classifier are scored beside the trials, at
+            the cost of one trial.
         address: Of a running Ray cluster; None starts a private one on this machine.
         elastic: Whether the cluster grows for trials that wait; `concurrency` says how far.
         kept_in: Address of the storage that keeps the study and its checkpoints, for nodes without
@@ -45,6 +47,7 @@ class SearchOptions:
     sampler: SamplerName = "tpe"
     stratify: str | None = None
     seed: int = 0
+    baselines: bool = True
     address: str | None = None
     elastic: bool = False
     kept_in: str | None = None

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -276,6 +276,7 @@ def _tune(
     import ray
     from ray import tune
 
+    from .baselines import baselines_beside
     from .ending import SearchEnd, SearchStopped
     from .ray_trial import GPUS, NUMBER, RETRY, RayTrial
     from .room import Room, WaitingNotice
@@ -283,14 +284,15 @@ def _tune(
     from .searcher import StudyRecorder, StudySearcher
     from .shipping import ship
 
-    budget = space.build(lambda _, distribution: distribution.middle).budget
+    first = space.build(lambda _, distribution: distribution.middle)
+    shipments = {
+        key: ship(value, is_one_machine=options.address is None)
+        for key, value in data.datasets.items()
+    }
     is_open_ended = options.address is not None and options.concurrency is None
     trainable = tune.with_parameters(
         RayTrial,
-        datasets={
-            key: ship(value, is_one_machine=options.address is None)
-            for key, value in data.datasets.items()
-        },
+        datasets=shipments,
     )
 
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -309,6 +311,13 @@ def _tune(
     recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
     start = study.folder.num_starts()
     end = SearchEnd(should_stop, session_lives_on=session_lives_on)
+    beside = (
+        nullcontext()
+        if not options.baselines
+        else baselines_beside(
+            study, first, shipments[first.data.key], plan.resources, should_stop, say
+        )
+    )
     with _quiet_tune():
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
@@ -317,8 +326,8 @@ def _tune(
                 search_alg=searcher,
                 scheduler=build_scheduler(
                     options.scheduler,
-                    max_steps=budget.steps,
-                    report_every=budget.report_every,
+                    max_steps=first.budget.steps,
+                    report_every=first.budget.report_every,
                     past=study.records(),
                     read_scores=partial(rung_scores, study.folder),
                 ),
@@ -342,9 +351,8 @@ def _tune(
             ),
         )
         try:
-            tuner.fit()
-        except SearchStopped:
-            pass
+            with beside, suppress(SearchStopped):
+                tuner.fit()
         except (OSError, ray.exceptions.RayError, tune.TuneError) as error:
             raise StudyError(
                 f"the search failed: {error}. What was finished is kept; go on with: "

@@ -311,6 +311,12 @@ class Study:
         self.settings = replace(self.settings, options=dict(options))
         write_yaml(self.folder.settings, asdict(self.settings))
 
+    def keep_baselines(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add scores that were trained beside the trials, by name."""
+        plain = {name: dict(score) for name, score in scores.items()}
+        self.settings = replace(self.settings, baselines={**self.settings.baselines, **plain})
+        write_yaml(self.folder.settings, asdict(self.settings))
+
     def settle(self) -> None:
         """End what an earlier start left half told.
 

@@ -39,7 +39,7 @@ from .prepared import PreparedData
 from .reader import BatchReader
 from .report import Report
 from .sampler import Batch
-from .tasks import TASKS, Network
+from .tasks import TASKS, Network, TaskBuilder
 from .whole_file import whole_file
 
 
@@ -52,12 +52,15 @@ class Trial:
     rounding.
     """
 
-    def __init__(self, recipe: Recipe, prepared: PreparedData) -> None:
+    def __init__(
+        self, recipe: Recipe, prepared: PreparedData, *, build_task: TaskBuilder | None = None
+    ) -> None:
         """Build encoder, objective and optimiser; nothing is trained yet.
 
         Args:
             recipe: What to train. Its `compute` section is filled in with what is really used.
             prepared: The data, on the device to train on.
+            build_task: Makes another task than the recipe's, for a baseline.
 
         Raises:
             ValueError: If the recipe does not fit the data (too few classes, too small images).
@@ -77,7 +80,8 @@ class Trial:
             std=prepared.std,
             seed=recipe.seed,
         ).to(self._device)
-        self._task = TASKS[recipe.task.name](recipe, prepared, self._encoder)
+        build = build_task or TASKS[recipe.task.name]
+        self._task = build(recipe, prepared, self._encoder)
         self._sampler, self._objective = self._task.sampler, self._task.objective.to(self._device)
         self._features = self._shared_features(recipe) if is_frozen(recipe.encoder) else None
         decay = recipe.optimizer.average_decay

@@ -88,6 +88,9 @@ def search_command(
     name: Annotated[
         str | None, typer.Option(help="Of the study; default: space and time.")
     ] = None,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Train no classifier to compare with.")
+    ] = False,
     runs: RunsOption = Path("runs"),
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster, such as 10.0.0.5:6379.")
@@ -127,6 +130,7 @@ def search_command(
         sampler=sampler.value,
         stratify=stratify,
         seed=seed,
+        baselines=not no_baselines,
         address=address,
         kept_in=storage,
         wandb="off" if no_wandb else wandb.value,

@@ -60,6 +60,11 @@ def toy_space(images: Path, **changes: str | float | None) -> Space:
 
 
 def toy_options(trials: int, **changes: object) -> SearchOptions:
-    """Two trials at a time, and no W&B."""
-    values: dict[str, object] = {"trials": trials, "concurrency": 2, "wandb": "off"}
+    """Two trials at a time, no trained baselines, and no W&B."""
+    values: dict[str, object] = {
+        "trials": trials,
+        "concurrency": 2,
+        "baselines": False,
+        "wandb": "off",
+    }
     return SearchOptions(**(values | changes))  # type: ignore[arg-type]  # each test names its own

@@ -13,7 +13,9 @@ from .supervised import build_supervised
 from .task import Network, Task
 from .unsupervised import build_unsupervised
 
-TASKS: dict[str, Callable[[Recipe, PreparedData, Encoder], Task]] = {
+TaskBuilder = Callable[[Recipe, PreparedData, Encoder], Task]
+
+TASKS: dict[str, TaskBuilder] = {
     "supervised": build_supervised,
     "unsupervised": build_unsupervised,
     "corrector": CorrectorTask,
@@ -22,4 +24,4 @@ TASKS: dict[str, Callable[[Recipe, PreparedData, Encoder], Task]] = {
     "dense": DenseTask,
 }
 
-__all__ = ["TASKS", "Network", "Task"]
+__all__ = ["TASKS", "Network", "Task", "TaskBuilder"]
