@@ -24,7 +24,7 @@ from .decoded import DecodedSet, Progress, unseen
 from .image_set import DataError, ImageSet
 from .pictures import decode_picture, strict_pictures
 from .preprocessing import Preprocessing, has_bright_border, invert
-from .tree import FileEntry, list_tree
+from .tree import FileEntry, FileTree, list_tree
 
 EXTENSIONS = frozenset(
     {"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"}
@@ -37,8 +37,7 @@ LEAST_IMAGES = 2
 SINGLE_GROUP = "all"
 """Name of the group of a tree without groups."""
 
-# What reading a file, or a member of a zip, raises; a PictureError is a ValueError.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     zipfile.BadZipFile,
     zlib.error,
@@ -47,6 +46,8 @@ _UNREADABLE = (
     ValueError,
     struct.error,
 )
+"""What reading a file, or a member of a zip, raises; a PictureError is a ValueError."""
+
 _PURPOSES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 _NUM_NAMED = 3
 _PICTURES_AT_ONCE = 32  # of a thread: fewer cost more in handing over than they balance
@@ -68,6 +69,21 @@ class FolderSource:
             entry for entry in self._tree.entries if _extension(entry) not in EXTENSIONS
         ]
         self._pictures = _without_wrapping(taken, path)
+
+    @property
+    def tree(self) -> FileTree:
+        """The folder or archive."""
+        return self._tree
+
+    @property
+    def pictures(self) -> Sequence[FileEntry]:
+        """What is taken for pictures, sorted by name."""
+        return self._pictures
+
+    @property
+    def num_ignored(self) -> int:
+        """Files that are no pictures by their extension."""
+        return len(self._ignored)
 
     @property
     def key(self) -> str:
@@ -132,7 +148,7 @@ class FolderSource:
                         content = read(self._pictures[index])
                         images[index] = decode_picture(content, preprocessing)
                         found.append(None)
-                    except _UNREADABLE as error:
+                    except UNREADABLE as error:
                         found.append(" ".join(str(error).split()) or type(error).__name__)
                 return found
 

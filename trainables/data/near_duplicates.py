@@ -44,7 +44,7 @@ class Pair:
     Attributes:
         first: Index in the first set.
         second: Index in the second set.
-        correlation: Of their thumbnails, in [`LEAST_CORRELATION`, 1].
+        correlation: Of their thumbnails, in [-1, 1].
     """
 
     first: int
@@ -124,8 +124,16 @@ def within_classes(some: Thumbnails, labels: NDArray[np.int64]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -pair.correlation)
 
 
-def between_classes(some: Thumbnails, labels: NDArray[np.int64]) -> list[Pair]:
-    """For each image with an earlier near-duplicate in another class, the nearest of these."""
+def between_classes(
+    some: Thumbnails, labels: NDArray[np.int64], *, least: float = LEAST_CORRELATION
+) -> list[Pair]:
+    """For each image with an earlier near-duplicate in another class, the nearest of these.
+
+    Args:
+        some: Of the set.
+        labels: Of the whole set.
+        least: Correlation from which images count as such.
+    """
     pairs: list[Pair] = []
     of_some = labels[some.index]
     for start, correlations in _chunks(some.values, some.values):
@@ -133,19 +141,22 @@ def between_classes(some: Thumbnails, labels: NDArray[np.int64]) -> list[Pair]:
         is_later = np.arange(len(of_some))[None, :] >= rows[:, None]
         is_same = of_some[None, :] == of_some[rows][:, None]
         correlations[is_later | is_same] = -1.0
-        pairs += _nearest(correlations, some.index, some.index[start:])
+        pairs += _nearest(correlations, some.index, some.index[start:], least)
     return sorted(pairs, key=lambda pair: -pair.correlation)
 
 
 def _nearest(
-    correlations: NDArray[np.float32], first: NDArray[np.int64], second: NDArray[np.int64]
+    correlations: NDArray[np.float32],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    least: float = LEAST_CORRELATION,
 ) -> list[Pair]:
     """For each row of (B, N) with a near-duplicate, the pair of it and the nearest column."""
     best = correlations.argmax(1)
     values = correlations[np.arange(len(best)), best]
     return [
         Pair(int(first[best[row]]), int(second[row]), min(1.0, float(values[row])))
-        for row in np.flatnonzero(values >= LEAST_CORRELATION)
+        for row in np.flatnonzero(values >= least)
     ]
 
 

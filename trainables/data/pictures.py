@@ -58,9 +58,26 @@ def decode_picture(content: bytes, preprocessing: Preprocessing) -> NDArray[np.u
     Raises:
         PictureError: It cannot be identified, is damaged, or is too large to be a picture.
     """
+    with _opened(content) as picture:
+        return preprocessing.apply(picture)
+
+
+def look_at_picture(content: bytes) -> tuple[str, int, int]:
+    """Format and mode, width and height of a picture; to be called under `strict_pictures`.
+
+    Raises:
+        PictureError: As for `decode_picture`.
+    """
+    with _opened(content) as picture:
+        picture.load()
+        return f"{picture.format} {picture.mode}", picture.width, picture.height
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
         with Image.open(BytesIO(content)) as picture:
-            return preprocessing.apply(picture)
+            yield picture
     except UnidentifiedImageError as error:  # whose text names an object in memory
         raise PictureError("cannot identify image file") from error
     except _DAMAGED as error:
