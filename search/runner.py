@@ -290,10 +290,7 @@ def _tune(
         for key, value in data.datasets.items()
     }
     is_open_ended = options.address is not None and options.concurrency is None
-    trainable = tune.with_parameters(
-        RayTrial,
-        datasets=shipments,
-    )
+    trainable = tune.with_parameters(RayTrial, datasets=shipments)
 
     def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         share = TrialResources(plan.resources.cpus, config[GPUS])
