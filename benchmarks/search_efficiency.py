@@ -43,7 +43,7 @@ from tripletune.spaces import Choice, Distribution, Int, LogUniform, Uniform, Va
 Table = Omniglot | HPOLib
 
 WORKERS = 4
-BUDGET_TRIALS = 50
+BUDGET_TRIALS = 40
 """Budget of a search, in trials that are not stopped."""
 
 CHECKPOINTS = (0.25, 0.5, 0.75, 1.0)
@@ -212,6 +212,7 @@ def replay(table: Table, method: str, seed: int, *, workers: int, trials: float)
     run, numbers = Run(), count()
     events: list[tuple[float, int, int]] = []
     live: dict[int, tuple[float, list[Report], Any]] = {}
+    used: set[int] = set()
 
     def begin(now: float) -> None:
         number = next(numbers)
@@ -223,7 +224,7 @@ def replay(table: Table, method: str, seed: int, *, workers: int, trials: float)
             trial_id=f"{number:05d}", config={NUMBER: number}, status="RUNNING"
         )
         scheduler.on_trial_add(None, trial)
-        curve = table.curve(values)
+        curve = table.curve(values, used)
         live[number] = (now, curve, trial)
         heapq.heappush(events, (now + curve[0].seconds, number, 0))
 

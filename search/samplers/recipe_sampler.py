@@ -10,6 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from ...spaces import Space, Value
+from ..objectives import OBJECTIVES, told
 from .draft import Draft, Key, SpaceExhausted, draw_with, key_of
 from .quasi_random import QuasiRandomSampler
 from .seen import at_one_step, worth_reading
@@ -51,6 +52,7 @@ class RecipeSampler(BaseSampler):
         num_startup: int,
         max_read: int,
         explores: bool,
+        objectives: Sequence[str] = ("accuracy",),
     ) -> None:
         """Draw from a space.
 
@@ -61,6 +63,7 @@ class RecipeSampler(BaseSampler):
             num_startup: Trials that are drawn from even points instead of by the sampler.
             max_read: Finished trials that the sampler gets to see at most; see `worth_reading`.
             explores: Whether every fourth trial is drawn from even points too.
+            objectives: That the sampler weighs, of `OBJECTIVES`; the study is kept by accuracy.
         """
         self._make = make
         self._space = space
@@ -68,6 +71,7 @@ class RecipeSampler(BaseSampler):
         self._num_startup = num_startup
         self._max_read = max_read
         self._explores = explores
+        self._objectives = tuple(objectives)
         self.given: Mapping[str, Value] = {}
         self._draft: Draft | None = None
         self._keys: dict[int, Key] = {}
@@ -81,9 +85,11 @@ class RecipeSampler(BaseSampler):
         trials = study._get_trials(deepcopy=False)
         tried = self._tried(trials, trial.number)
         seen = worth_reading(trials, trial.number, self._max_read)
-        if len(study.directions) == 1:
-            seen = at_one_step(seen, trial.number)
-        view = StudyView(study, seen)
+        if len(self._objectives) == 1:
+            view = StudyView(study, at_one_step(seen, trial.number), study.directions)
+        else:
+            directions = [OBJECTIVES[name].direction for name in self._objectives]
+            view = StudyView(study, told(seen, self._objectives), directions)
         for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
             sampler = self._sampler(trial.number, attempt)
             draft = draw_with(sampler, view, trial, self._space, fixed)

@@ -1,6 +1,7 @@
 """Samplers by name."""
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -94,19 +95,26 @@ SAMPLERS: dict[SamplerName, SamplerFacts] = {
 """What `--sampler` takes."""
 
 
-def build_sampler(name: SamplerName, space: Space, seed: int) -> RecipeSampler:
+def build_sampler(
+    name: SamplerName, space: Space, seed: int, objectives: Sequence[str] = ("accuracy",)
+) -> RecipeSampler:
     """The sampler of a study.
 
     Args:
         name: Of `SAMPLERS`.
         space: What may be tried.
         seed: Of the study.
+        objectives: That it weighs.
 
     Raises:
         ValueError: If there is no such sampler, or its package is missing.
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
+    if len(objectives) > 1 and name in ("gp", "cmaes"):
+        raise ValueError(
+            f"sampler must be tpe, nsga2, random or qmc with several objectives, got {name}"
+        )
     facts = SAMPLERS[name]
     facts.make(space, 0)  # refuses where its package is missing, before a study is made
     return RecipeSampler(
@@ -116,4 +124,5 @@ def build_sampler(name: SamplerName, space: Space, seed: int) -> RecipeSampler:
         num_startup=facts.num_startup,
         max_read=facts.max_read,
         explores=facts.explores,
+        objectives=objectives,
     )

@@ -3,21 +3,25 @@
 import copy
 from collections.abc import Container, Sequence
 
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
 class StudyView(Study):
     """The same study, whose trials are those it was given."""
 
-    def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
+    def __init__(
+        self, study: Study, trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+    ) -> None:
         """Show these trials of a study.
 
         Args:
-            study: Whose name, directions and storage it has.
+            study: Whose name and storage it has.
             trials: Instead of its own, by number.
+            directions: Of the values of the trials.
         """
         self.__dict__.update(study.__dict__)
+        self._directions = list(directions)
         self._trials = list(trials)
 
     def _get_trials(
