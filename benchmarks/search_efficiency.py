@@ -43,7 +43,7 @@ from tripletune.spaces import Choice, Distribution, Int, LogUniform, Uniform, Va
 Table = Omniglot | HPOLib
 
 WORKERS = 4
-BUDGET_TRIALS = 40
+BUDGET_TRIALS = 20
 """Budget of a search, in trials that are not stopped."""
 
 CHECKPOINTS = (0.25, 0.5, 0.75, 1.0)
