@@ -133,6 +133,18 @@ def _report_fields(records: Sequence[TrialRecord]) -> list[str]:
     return list(reports[0].to_dict()) if reports else []
 
 
+def data_section(study: Study, record: TrialRecord) -> Mapping[str, Any]:
+    """What the study says of a trial's data; of a study that an older version wrote, its only one.
+
+    Raises:
+        KeyError: If there are several, and none is the trial's.
+    """
+    sections = study.settings.data
+    if len(sections) == 1:
+        return next(iter(sections.values()))
+    return sections[record.recipe.data.key]
+
+
 def _sizes(study: Study, records: Sequence[TrialRecord]) -> dict[int, int | None]:
     """Weights of each trial's encoder; None where they cannot be counted here."""
     from ...trainables.encoders.size import num_parameters
@@ -143,9 +155,9 @@ def _sizes(study: Study, records: Sequence[TrialRecord]) -> dict[int, int | None
         encoder, data = record.recipe.encoder, record.recipe.data
         key = f"{encoder.model_dump_json()} {data.key}"
         if key not in known:
-            done = study.settings.data[data.key]["preprocessing"]
-            is_series = "length" in done
             try:
+                done = data_section(study, record)["preprocessing"]
+                is_series = "length" in done
                 known[key] = num_parameters(
                     encoder,
                     channels=done["channels"]
@@ -155,7 +167,7 @@ def _sizes(study: Study, records: Sequence[TrialRecord]) -> dict[int, int | None
                     else 3,
                     image_size=(1, done["length"]) if is_series else done["image_size"],
                 )
-            except (ValueError, RuntimeError, ImportError):
+            except (KeyError, ValueError, RuntimeError, ImportError):
                 known[key] = None
         sizes[record.number] = known[key]
     return sizes

@@ -13,6 +13,7 @@ from ..export import checkpoint_network
 from ..folder import StudyError
 from ..records import TrialRecord
 from ..study import Study
+from .content import data_section
 from .neighbors import (
     Query,
     chosen_pairs,
@@ -65,6 +66,8 @@ def best_model(study: Study) -> BestModel:
         return BestModel(None, "No trial has trained its whole budget yet.")
     try:
         return BestModel(_content(study, record))
+    except KeyError as error:
+        return BestModel(None, f"Trial {record.number} is of an older version: it has no {error}")
     except (StudyError, ValueError, OSError, RuntimeError) as error:
         return BestModel(None, f"Trial {record.number} cannot be looked into: {error}")
 
@@ -75,7 +78,7 @@ def _content(study: Study, record: TrialRecord) -> dict[str, Any]:
 
     network = _network(study, record)
     data = load_trial_data(record.recipe.data)
-    known = study.settings.data[record.recipe.data.key]
+    known = data_section(study, record)
     if (data.fingerprint, data.split_digest) != (known["fingerprint"], known["split"]):
         raise ValueError("the images are not those of the study any more")
     whole = data.validation

@@ -66,7 +66,12 @@ document.getElementById("theme").addEventListener("click", () => {
   setTheme(now === "auto" ? (isDark ? "light" : "dark") : now === "light" ? "dark" : "light");
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { themeCache = null; changed(); });
-addEventListener("scroll", () => hideTip(), { passive: true });
+addEventListener("scroll", () => {
+  // Who steps by keyboard keeps the note beside the point; under a pointer another one may lie now.
+  const stepped = [...plots].find((plot) => plot.focus >= 0 && plot.spots && plot.spots[plot.focus]);
+  if (stepped) stepped.point(stepped.focus);
+  else hideTip();
+}, { passive: true });
 
 // ---- live ---------------------------------------------------------------------------------------
 
