@@ -21,17 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .. import __version__
 from ..cluster.storage import Storage
-from ..spaces import (
-    Choice,
-    Distribution,
-    Int,
-    LogUniform,
-    Recipe,
-    Space,
-    Uniform,
-    Value,
-)
+from ..spaces import Distribution, Recipe, Space, Value
 from ..trainables.report import Report
+from . import notebook, plots
 from .episode_scores import EpisodeScores
 from .folder import StudyError, StudyFolder, read_yaml, write_yaml
 from .leaderboard import METRIC, Leaderboard
@@ -39,6 +31,7 @@ from .records import TrialRecord
 from .records import TrialState as RecordState
 from .rungs import rung_steps
 from .samplers import RecipeSampler, SpaceExhausted, build_sampler
+from .suggesting import suggest
 
 REPORT = "report"
 FAILURE = "failure"
@@ -205,6 +198,17 @@ class Study:
             scores={number: values for number, values in scores.items() if values is not None},
         )
 
+    _repr_html_ = notebook.study_html
+
+    plot_contour = plots.plot_contour
+    plot_cost = plots.plot_cost
+    plot_curves = plots.plot_curves
+    plot_history = plots.plot_history
+    plot_importance = plots.plot_importance
+    plot_parallel = plots.plot_parallel
+    plot_slice = plots.plot_slice
+    plot_timeline = plots.plot_timeline
+
     # ---- writing -------------------------------------------------------------------------------
 
     def ask(self, space: Space, given: Mapping[str, Value] | None = None) -> TrialRecord:
@@ -223,9 +227,7 @@ class Study:
         with _quiet_optuna():
             trial = self._study.ask()
             try:
-                recipe = space.build(
-                    lambda name, distribution: _suggest(trial, name, distribution)
-                )
+                recipe = space.build(lambda name, distribution: suggest(trial, name, distribution))
             except SpaceExhausted:
                 self._study.tell(trial, state=TrialState.FAIL)
                 raise
@@ -393,19 +395,6 @@ def _middle(space: Space) -> dict[str, Value]:
 
     space.build(choose)
     return values
-
-
-def _suggest(trial: optuna.Trial, name: str, distribution: Distribution) -> Value:
-    """Optuna's value for a parameter of the space."""
-    match distribution:
-        case Uniform(low=low, high=high):
-            return trial.suggest_float(name, low, high)
-        case LogUniform(low=low, high=high):
-            return trial.suggest_float(name, low, high, log=True)
-        case Int(low=low, high=high, step=step):
-            return trial.suggest_int(name, low, high, step=step)
-        case Choice(values=values):
-            return trial.suggest_categorical(name, values)
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:

@@ -42,3 +42,24 @@ def report(
         raise IsADirectoryError(f"--to must be a file to write, got the folder {path}")
     write_report(opened, path, with_model=model)
     typer.echo(f"wrote {shown(path.resolve())}")
+
+
+@app.command()
+def tensorboard(
+    study: StudyArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder; default: tensorboard/ of the study.")
+    ] = None,
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Write event files for TensorBoard: one run a trial, with its curve and its choices.
+
+    Example: tripletune tensorboard omniglot-20261123-101500
+    """
+    from ..study import Study
+    from ..tensorboard import write_tensorboard
+
+    opened = Study.open(find_study(study, runs))
+    folder = opened.folder.path / "tensorboard" if to is None else to
+    written = write_tensorboard(opened, folder)
+    typer.echo(f"wrote {written} trials; look at them by tensorboard --logdir {shown(folder)}")

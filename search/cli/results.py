@@ -1,6 +1,9 @@
 """The commands that look into a study: leaderboard."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..folder import find_study
 from .app import app
@@ -12,6 +15,9 @@ from .output import print_leaderboard
 def leaderboard(
     study: StudyArgument,
     runs: RunsOption = Path("runs"),
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write a .csv or .parquet instead.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the trials of a study, ranked by one-shot accuracy.
@@ -19,5 +25,11 @@ def leaderboard(
     Example: tripletune leaderboard omniglot-20261123-101500 --json
     """
     from ..study import Study
+    from ..tables import write_table
 
-    print_leaderboard(Study.open(find_study(study, runs)), as_json)
+    opened = Study.open(find_study(study, runs))
+    if to is None:
+        print_leaderboard(opened, as_json)
+        return
+    write_table(opened.leaderboard(), to)
+    typer.echo(f"wrote {to}")
