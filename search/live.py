@@ -13,8 +13,10 @@ from rich.text import Text
 
 from ..trainables.report import Report
 from . import labels
+from .outlook import accuracy_bounds, rungs_reached, seconds_left
 from .progress import decoding_progress
 from .records import TrialRecord
+from .sparkline import COLUMNS, sparkline
 
 if TYPE_CHECKING:
     from .study import Study
@@ -45,6 +47,7 @@ class LiveTable:
         self._live: Live | None = None
         self._records: dict[int, TrialRecord] = {}
         self._study = ""
+        self._slots: int | None = None
         self._num_trials = 0
         self._num_over_before = 0
         self._baselines: Mapping[str, Mapping[str, Any]] = {}
@@ -68,6 +71,7 @@ class LiveTable:
         baselines: Mapping[str, Mapping[str, Any]],
         *,
         study: str = "",
+        slots: int | None = None,
     ) -> None:
         """Begin, with the trials that a resumed study already has.
 
@@ -76,9 +80,11 @@ class LiveTable:
             num_trials: How many the search shall have in the end.
             baselines: Scores that need no training, by name.
             study: Its name, for the header.
+            slots: Trials at a time; None where that is not known.
         """
         self._records = {record.number: record for record in records}
         self._num_trials, self._baselines, self._study = num_trials, baselines, study
+        self._slots = slots
         self._num_over_before = sum(record.state != "running" for record in records)
         self._began = self._clock()
         for name, score in baselines.items():
@@ -168,7 +174,9 @@ class LiveTable:
         title.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         title.add_column(justify="right", no_wrap=True)
         elapsed = self._clock() - self._began
-        left = self._seconds_left(records, elapsed)
+        left = seconds_left(records, self._num_trials, self._slots)
+        if left is None:
+            left = self._seconds_left(records, elapsed)
         times = labels.duration(elapsed)
         times += f", about {labels.duration(left)} left" if left is not None else ""
         title.add_row(Text(self._study or "search", style="bold"), f" {times}")
@@ -178,6 +186,14 @@ class LiveTable:
             f"{words.count(word)} {word}" for word in labels.STATE_STYLES if words.count(word)
         ]
         yield Text(f"{', '.join(counts) or 'starting'}, of {self._num_trials} trials")
+        parts = []
+        if self._slots is not None:
+            parts.append(f"{words.count('running')} of {self._slots} slots busy")
+        rungs = rungs_reached(records)
+        if rungs:
+            parts.append(f"rungs {rungs}")
+        if parts:
+            yield Text("   ".join(parts), style="dim", no_wrap=True, overflow="ellipsis")
         best = self._best()
         parts = ["best -"]
         if best is not None:
@@ -188,13 +204,16 @@ class LiveTable:
         yield Text("   ".join(parts), style="green", no_wrap=True, overflow="ellipsis")
 
     def _table(self, records: Sequence[TrialRecord]) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
         table.add_column("trial", justify="right", no_wrap=True)
         for name in ("state", "loss", "miner"):
             table.add_column(name, no_wrap=True)
-        for name in ("accuracy", "step", "time"):
+        table.add_column("accuracy", justify="right", no_wrap=True)
+        table.add_column("curve", no_wrap=True, width=COLUMNS)
+        for name in ("step", "time"):
             table.add_column(name, justify="right", no_wrap=True)
         best = self._best()
+        low, high = accuracy_bounds(self._records.values())
         for record in records:
             word, report = labels.state_word(record), record.last_report
             table.add_row(
@@ -203,6 +222,13 @@ class LiveTable:
                 labels.loss_name(record),
                 labels.miner_name(record),
                 labels.report_accuracy(report),
+                sparkline(
+                    [each.step for each in record.reports],
+                    [each.one_shot_accuracy for each in record.reports],
+                    budget=record.recipe.budget.steps,
+                    low=low,
+                    high=high,
+                ),
                 f"{report.step if report else 0}/{record.recipe.budget.steps}",
                 labels.duration(record.seconds),
                 style="bold" if record is best else "",

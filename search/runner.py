@@ -24,7 +24,7 @@ from .options import SearchOptions
 from .probe import plan_trials
 from .stop_request import StopRequest, disk_problem
 from .study import Study, StudySettings, versions
-from .trackers import Tracker, WandbTracker
+from .trackers import DashboardNotes, Tracker, WandbTracker
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def run_search(
     name: str | None = None,
     runs: Path | str = "runs",
     live: LiveTable | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Study:
     """Search a space and keep everything in `runs/NAME`.
 
@@ -73,6 +74,7 @@ def run_search(
         name: Of the study; by default the space's name and the time.
         runs: Folder of all studies.
         live: Shows the search while it runs; by default nothing does.
+        trackers: Told of everything besides.
 
     Returns:
         The study; its best trial is exported to `runs/NAME/best`.
@@ -115,11 +117,15 @@ def run_search(
             claim.enter_context(folder.claimed())
             return Study.create(folder, settings)
 
-        return _run(folder, create, space, options, data, live)
+        return _run(folder, create, space, options, data, live, trackers)
 
 
 def resume(
-    study: Study, options: SearchOptions | None = None, *, live: LiveTable | None = None
+    study: Study,
+    options: SearchOptions | None = None,
+    *,
+    live: LiveTable | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Study:
     """Go on with a study: finished trials stay, unfinished ones go on from their checkpoint.
 
@@ -127,6 +133,7 @@ def resume(
         study: That was interrupted, or that shall get more trials.
         options: Of this start; by default those the study was started with.
         live: Shows the search while it runs.
+        trackers: Told of everything besides.
 
     Returns:
         The same study.
@@ -155,7 +162,7 @@ def resume(
             study.settle()
             return study
 
-        return _run(study.folder, settle, study.space, options, data, live)
+        return _run(study.folder, settle, study.space, options, data, live, trackers)
 
 
 def _with_absolute_path(space: Space) -> Space:
@@ -178,6 +185,7 @@ def _run(
     options: SearchOptions,
     data: StudyData,
     live: LiveTable,
+    more: Sequence[Tracker],
 ) -> Study:
     """One start of a search, to its end or to the first reason to stop.
 
@@ -189,10 +197,11 @@ def _run(
         options: Of this start.
         data: Of the study.
         live: Shows the search.
+        more: Trackers of the caller.
     """
     stop = StopRequest(folder, options.time_budget_s)
     with keeping(folder, live.message, stop.ask) as keeper:
-        return _start(folder, begin, space, options, data, live, stop, keeper)
+        return _start(folder, begin, space, options, data, live, more, stop, keeper)
 
 
 def _start(
@@ -202,13 +211,14 @@ def _start(
     options: SearchOptions,
     data: StudyData,
     live: LiveTable,
+    more: Sequence[Tracker],
     stop: StopRequest,
     keeper: StudyKeeper | None,
 ) -> Study:
     """As `_run`, with the study claimed."""
     with ExitStack() as watched:
         watched.enter_context(stop.on_signals())
-        trackers: list[Tracker] = [live] if keeper is None else [keeper, live]
+        trackers: list[Tracker] = [*([] if keeper is None else [keeper]), live, *more]
         with ExitStack() as stack:
             live.message("starting Ray")
             session = stack.enter_context(open_session(options.address))
@@ -216,6 +226,7 @@ def _start(
             plan, packing = plan_trials(session.nodes(), options, space, data, live.message)
             live.message(plan.reason)
             study = begin()
+            study.set_slots(plan.concurrency)
             if options.wandb != "off":
                 trackers.append(
                     WandbTracker(
@@ -226,8 +237,16 @@ def _start(
                         warn=live.message,
                     )
                 )
+            # After W&B's: its notes hold the link.
+            trackers.append(DashboardNotes(study))
             watched.callback(_close, trackers, stop)
-            live.open(study.records(), options.trials, study.settings.baselines, study=study.name)
+            live.open(
+                study.records(),
+                options.trials,
+                study.settings.baselines,
+                study=study.name,
+                slots=plan.concurrency,
+            )
             _tune(
                 study,
                 space,

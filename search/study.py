@@ -39,6 +39,10 @@ RECIPE = "recipe"
 ATTEMPTS = "attempts"
 COLLAPSED = "collapsed"
 IS_OVER = "is_over"
+SLOTS = "slots"
+
+NOTE_CHARACTERS = 2045
+"""Longest piece of a note."""
 
 STATES: Mapping[TrialState, RecordState] = {
     TrialState.RUNNING: "running",
@@ -183,6 +187,12 @@ class Study:
         """The trials as Optuna holds them, by number: what was drawn, from what, and when."""
         return tuple(self._study.get_trials(deepcopy=False))
 
+    @property
+    def slots(self) -> int | None:
+        """Trials at a time of the newest start; None in a study of an older version."""
+        slots = self._study.user_attrs.get(SLOTS)
+        return None if slots is None else int(slots)
+
     def leaderboard(self) -> Leaderboard:
         """The trials, ranked by what can be told apart on the frozen episodes."""
         records, kept = self.records(), EpisodeScores(self.folder.episodes)
@@ -307,6 +317,41 @@ class Study:
         self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         self._running.pop(number, None)
         return self.record(number)
+
+    def set_slots(self, slots: int) -> None:
+        """Keep how many trials this start runs at a time, for who watches it."""
+        self._study.set_user_attr(SLOTS, slots)
+
+    def describe(self, number: int, attributes: Mapping[str, str]) -> None:
+        """Name a running trial where Optuna's dashboard shows it."""
+        trial = self._trial(number)
+        for name, value in attributes.items():
+            if trial.user_attrs.get(name) != value:
+                trial.set_user_attr(name, value)
+
+    def write_note(self, text: str, number: int | None = None) -> None:
+        """Write a note in Markdown as optuna-dashboard (0.21) keeps it, over an earlier one.
+
+        Args:
+            text: The note.
+            number: Of its trial; None for the study's own.
+        """
+        storage, study_id = self._study._storage, self._study._study_id
+        prefix = "dashboard"
+        if number is not None:
+            prefix += f":{self._study.get_trials(deepcopy=False)[number]._trial_id}"
+        known = storage.get_study_system_attrs(study_id)
+        pieces = [
+            text[start : start + NOTE_CHARACTERS] for start in range(0, len(text), NOTE_CHARACTERS)
+        ]
+        for place, piece in enumerate(pieces):
+            storage.set_study_system_attr(study_id, f"{prefix}:note_str:{place}", piece)
+        place = len(pieces)
+        while f"{prefix}:note_str:{place}" in known:  # of a longer note before
+            storage.set_study_system_attr(study_id, f"{prefix}:note_str:{place}", "")
+            place += 1
+        version = known.get(f"{prefix}:note_ver", 0) + 1
+        storage.set_study_system_attr(study_id, f"{prefix}:note_ver", version)
 
     def change_options(self, options: Mapping[str, Any]) -> None:
         """Keep the options of the newest start, with which a `resume` without any goes on."""

@@ -5,8 +5,10 @@ used wrongly, and 128 + the signal when Ctrl-C (130) or SIGTERM (143) ended it. 
 message on standard error without a traceback, which `--debug` shows.
 """
 
+from . import watching  # noqa: I001
+
 # Importing a file adds its commands, in the order in which `--help` lists them.
-from . import searching, results, exporting, reporting, wandb, training, cluster, describing  # noqa: I001
+from . import searching, results, exporting, reporting, wandb, training, cluster, describing
 from . import cluster_manifests
 from . import testing
 from .app import app, main
@@ -24,4 +26,5 @@ __all__ = [
     "testing",
     "training",
     "wandb",
+    "watching",
 ]

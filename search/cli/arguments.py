@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder of all studies.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json-lines", help="Print an event a line as JSON, for scripts.")
+]
 StudyArgument = Annotated[str, typer.Argument(help="A study's name under --runs, or its folder.")]
 
 

@@ -1,5 +1,6 @@
 """The commands that run a search: search, resume."""
 
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +11,21 @@ from rich.console import Console
 
 from ..folder import find_study, shown
 from .app import app, complain
-from .arguments import JsonOption, RunsOption, StudyArgument, data_values, seconds, set_values
+from .arguments import (
+    JsonLinesOption,
+    JsonOption,
+    RunsOption,
+    StudyArgument,
+    data_values,
+    seconds,
+    set_values,
+)
 from .output import print_leaderboard
 
 if TYPE_CHECKING:
     from ..live import LiveTable
     from ..study import Study
+    from ..trackers import Tracker
 
 
 class Scheduler(StrEnum):
@@ -112,6 +122,7 @@ def search_command(
     no_wandb: Annotated[bool, typer.Option("--no-wandb", help="Log nothing to W&B.")] = False,
     wandb_project: Annotated[str, typer.Option(help="W&B project.")] = "tripletune",
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
 ) -> None:
     """Search a space; the best model ends in runs/STUDY/best.
 
@@ -144,11 +155,15 @@ def search_command(
     if data == "synthetic":  # a preset of its own: vectors need no encoder
         space, data = f"{space}_synthetic", None
     loaded = Space.load(space).with_values(data_values(data) | set_values(set_ or []))
-    live = _live(as_json)
+    live, lines = _live(as_json or json_lines), _lines(json_lines)
     if warm_start:
         earlier = [Study.open(find_study(study, runs)) for study in warm_start]
         loaded = warmed(loaded, earlier, live.message)
-    _run(lambda: run_search(loaded, options, name=name, runs=runs, live=live), as_json)
+    _run(
+        lambda: run_search(loaded, options, name=name, runs=runs, live=live, trackers=lines),
+        as_json,
+        is_quiet=json_lines,
+    )
 
 
 @app.command(name="resume")
@@ -176,6 +191,7 @@ def resume_command(
     ] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
+    json_lines: JsonLinesOption = False,
 ) -> None:
     """Go on with a study: finished trials stay, unfinished ones go on from their checkpoint.
 
@@ -216,8 +232,8 @@ def resume_command(
         concurrency=concurrency if concurrency is not None else before.concurrency,
         address=address if address is not None else before.address,
     )
-    live = _live(as_json)
-    _run(lambda: resume(opened, options, live=live), as_json)
+    live, lines = _live(as_json or json_lines), _lines(json_lines)
+    _run(lambda: resume(opened, options, live=live, trackers=lines), as_json, is_quiet=json_lines)
 
 
 def _opened(study: str, storage: str | None, runs: Path) -> "Study":
@@ -231,23 +247,32 @@ def _opened(study: str, storage: str | None, runs: Path) -> "Study":
     return Study.open(fetch_study(Storage.parse(storage).child(study), runs))
 
 
-def _run(search: Callable[[], "Study"], as_json: bool) -> None:
-    """Run a search to its end or its interruption, and print what there is."""
+def _run(search: Callable[[], "Study"], as_json: bool, *, is_quiet: bool) -> None:
+    """Run a search to its end or its interruption, and print what there is unless quiet."""
     from ..runner import SearchInterrupted
 
     try:
         study = search()
     except SearchInterrupted as interruption:
-        print_leaderboard(interruption.study, as_json)
+        if not is_quiet:
+            print_leaderboard(interruption.study, as_json)
         complain(str(interruption))
         raise typer.Exit(interruption.exit_status) from None
+    if is_quiet:
+        return
     print_leaderboard(study, as_json)
     if not as_json and study.folder.best.is_dir():
         typer.echo(f"best model  {shown(study.folder.best)}")
         typer.echo(f"look again  {study.folder.command('leaderboard')}")
 
 
-def _live(as_json: bool) -> "LiveTable":
+def _lines(json_lines: bool) -> "list[Tracker]":
+    from ..json_lines import JsonLines
+
+    return [JsonLines(sys.stdout)] if json_lines else []
+
+
+def _live(is_piped: bool) -> "LiveTable":
     from ..live import LiveTable
 
-    return LiveTable(Console(stderr=as_json))
+    return LiveTable(Console(stderr=is_piped))

@@ -113,6 +113,8 @@ class WandbTracker:
             "init_timeout_s": init_timeout_s,
             "finish_timeout_s": finish_timeout_s,
         }
+        with suppress(OSError):  # known at once, for links; the writer's thread says if it fails
+            RunIdentity.of(study_name, self._folder)
         self._messages: SimpleQueue[Message] = SimpleQueue()
         self._crowded: set[int] = set()
         self._open: dict[int, TrialRecord] = {}

@@ -84,15 +84,16 @@ def piped() -> list[str]:
 
 
 def test_the_header_says_how_far_the_search_is() -> None:
-    title, counts, best = screen()[:3]
+    title, counts, rungs, best = screen()[:4]
     assert title.startswith("omniglot-with-a-rather-long")
     assert title.endswith("2:30, about 2:51 left")  # 14 of 30 trials in 150 s
     assert counts == "2 running, 6 done, 6 stopped, 1 failed, 1 collapsed, of 30 trials"
+    assert rungs == "rungs 100:15 300:7 600:7"
     assert best == "best 0.900 ±0.012 (trial 0)   pixel 1nn 0.310 ±0.020"
 
 
 def test_running_trials_come_first_and_then_the_best_of_the_others() -> None:
-    numbers = [line.split()[0] for line in screen()[4:17]]
+    numbers = [line.split()[0] for line in screen()[5:18]]
     assert numbers[:5] == ["14", "15", "0", "2", "6"]
 
 
