@@ -9,13 +9,14 @@ from . import watching  # noqa: I001
 
 # Importing a file adds its commands, in the order in which `--help` lists them.
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing
-from . import cluster_manifests
+from . import cluster_doctor, cluster_manifests
 from . import testing
 from .app import app, main
 
 __all__ = [
     "app",
     "cluster",
+    "cluster_doctor",
     "cluster_manifests",
     "describing",
     "exporting",

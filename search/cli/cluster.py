@@ -20,7 +20,7 @@ from .arguments import (
     seconds,
     set_values,
 )
-from .searching import Scheduler, Wandb
+from .searching import Sampler, Scheduler, Wandb
 
 if TYPE_CHECKING:
     from ...cluster.jobs import Job, JobServer
@@ -73,6 +73,7 @@ def submit(
     scheduler: Annotated[
         Scheduler, typer.Option(help="asha stops the worse trials early.")
     ] = Scheduler.ASHA,
+    sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
     seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Fix a value.")
@@ -111,6 +112,7 @@ def submit(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_of(gpus_per_trial),
         scheduler=scheduler.value,
+        sampler=sampler.value,
         seed=seed,
         wandb="off" if no_wandb else wandb.value,
         wandb_project=wandb_project,

@@ -1,17 +1,23 @@
 """A Ray cluster on the hosts of `hosts.network`, with a bucket beside it."""
 
 import json
+import queue
 import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from command_line import LONG_S, ROOT
 from hosts import Host, network
+
+STARTS = 4
+"""So often a node is started that Ray gave up on: it allows 30 s."""
 
 GCS_PORT, DASHBOARD_PORT, BUCKET_PORT = 6379, 8265, 5000
 BUCKET = "bucket"
@@ -81,25 +87,39 @@ class RayHosts:
             *(f"--dashboard-host={head.ip}", f"--dashboard-port={DASHBOARD_PORT}"),
         )
 
-    def start_worker(self, name: str, *, gpus: int = 1) -> None:
-        """With two CPUs, and GPUs that are only counted."""
-        self._ray(
-            self.hosts[name],
-            *(f"--address={self.hosts['head'].ip}:{GCS_PORT}", "--num-cpus=2"),
-            f"--num-gpus={gpus}",
-        )
+    def start_workers(self, *names: str) -> None:
+        """At once, with two CPUs each."""
+        with ThreadPoolExecutor() as pool:
+            head = f"--address={self.hosts['head'].ip}:{GCS_PORT}"
+            started = [
+                pool.submit(self._ray, self.hosts[name], head, "--num-cpus=2", "--num-gpus=0")
+                for name in names
+            ]
+            for start in started:
+                start.result()
+
+    def end_ray(self, name: str) -> None:
+        """Kill every process of Ray on a host, with no chance to say goodbye."""
+        host = self.hosts[name]
+        # It kills all that the process namespace of the host holds, and nothing else.
+        ended = host.run("ray", "stop", "--force", environment=self.node_environment(host))
+        assert ended.returncode == 0, ended.stderr
 
     def _ray(self, host: Host, *arguments: str) -> None:
-        started = host.run(
-            *("ray", "start", f"--node-ip-address={host.ip}", f"--temp-dir={host.disk}/ray"),
-            *("--object-store-memory=120000000", "--disable-usage-stats", *arguments),
-            environment=self.node_environment(host),
-            timeout_s=LONG_S,
-        )
+        for _ in range(STARTS):
+            started = host.run(
+                *("ray", "start", f"--node-ip-address={host.ip}", f"--temp-dir={host.disk}/ray"),
+                *("--object-store-memory=120000000", "--disable-usage-stats", *arguments),
+                environment=self.node_environment(host),
+                timeout_s=LONG_S,
+            )
+            if "timed out during startup" not in started.stderr:
+                break
+            self.end_ray(host.name)
         assert started.returncode == 0, started.stdout + started.stderr
 
-    def start_bucket(self) -> None:
-        """An S3 server in memory."""
+    def start_bucket(self, stack: ExitStack) -> None:
+        """An S3 server in memory, which ends with its host."""
         store = self.hosts["store"]
         process = subprocess.Popen(
             store.command("moto_server", "-H", store.ip, "-p", str(BUCKET_PORT)),
@@ -109,6 +129,9 @@ class RayHosts:
             text=True,
         )
         assert process.stderr is not None
+        stack.callback(process.stderr.close)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
         lines = iter(process.stderr.readline, "")
         assert any("Running on" in line for line in lines)
         threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
@@ -140,6 +163,19 @@ class RayHosts:
         }
         return self.hosts["client"].environment(**(usual | changes))
 
+    def leaderboard(self, study: str) -> dict[str, Any]:
+        """Of the study that the bucket keeps, read where there are rights to."""
+        one = self.hosts["one"]
+        environment = self.node_environment(one) | {"PYTHONPATH": str(ROOT / ".pkg")}
+        for arguments in (
+            ("fetch", study, "--storage", self.storage, "--runs", "fetched"),
+            ("leaderboard", study, "--runs", "fetched", "--json"),
+        ):
+            done = one.run("tripletune", *arguments, environment=environment)
+            assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
     def pids(self, name: str, word: str) -> list[int]:
         """Processes of a host whose command holds a word, seen from outside."""
         found = []
@@ -161,13 +197,58 @@ def ray_hosts() -> Iterator[RayHosts]:
     with ExitStack() as stack:
         hosts = stack.enter_context(network(["head", "one", "two", "client", "store"]))
         cluster = RayHosts(hosts)
-        cluster.start_bucket()
+        cluster.start_bucket(stack)
         yield cluster
 
 
-def jobs(cluster: RayHosts) -> list[dict[str, object]]:
-    """As `tripletune jobs --json` prints them."""
+class Followed:
+    """A command of the client that runs and prints."""
+
+    def __init__(self, cluster: RayHosts, *arguments: str, **changes: str) -> None:
+        client = cluster.hosts["client"]
+        self.lines: list[str] = []
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._process = subprocess.Popen(
+            client.command(sys.executable, "-m", "tripletune", *arguments),
+            env=cluster.client_environment(**changes),
+            cwd=client.disk,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def text(self) -> str:
+        """Everything printed that was waited for."""
+        return "".join(self.lines)
+
+    def wait_for(self, words: str) -> str:
+        """The next line with these words; fails if the command ends before."""
+        while True:
+            line = self._queue.get(timeout=LONG_S)
+            assert line is not None, f"ended with {self._process.wait()} after:\n{self.text}"
+            self.lines.append(line)
+            if words in line:
+                return line
+
+    def wait(self) -> int:
+        """Exit status at its end."""
+        while (line := self._queue.get(timeout=LONG_S)) is not None:
+            self.lines.append(line)
+        return self._process.wait(timeout=LONG_S)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._queue.put(line)
+        self._queue.put(None)
+
+
+def job_of(cluster: RayHosts, study: str) -> dict[str, Any]:
+    """As `tripletune jobs --json` prints the newest of a study."""
     listed = cluster.tripletune("jobs", "--json")
     assert listed.returncode == 0, listed.stderr
-    found: list[dict[str, object]] = json.loads(listed.stdout)
-    return found
+    jobs: list[dict[str, Any]] = json.loads(listed.stdout)
+    return next(job for job in jobs if job["study"] == study)
