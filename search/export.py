@@ -16,6 +16,7 @@ from ..trainables import (
 )
 from ..trainables.bundle import trial_network
 from ..trainables.data import ImageSet, Preprocessing, SeriesPreprocessing, read_preprocessing
+from ..trainables.embedding_sizes import leading_projection
 from ..trainables.network import Network, Projection
 from .card import card_files
 from .folder import StudyError
@@ -23,6 +24,7 @@ from .records import TrialRecord
 from .remote_data import localized
 from .scores import selection_scores
 from .study import Study
+from .under_dim import under_dim
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class ExportOptions:
         false_accept_rate: Share of strangers that may be taken for somebody; None: 0.05.
         datasets: Data of the study that are loaded already, by the key of their section.
         data_path: Where a folder or zip of the study lies now, if it was moved.
+        max_dim: Most dimensions; a larger trial is followed by a rotation onto its leading ones.
     """
 
     false_accept_rate: float | None = None
     datasets: Mapping[str, TrialData] | None = None
     data_path: str | None = None
+    max_dim: int | None = None
 
 
 def export_best(
@@ -48,7 +52,7 @@ def export_best(
     Returns:
         The trial; None if no trial is complete yet, and then nothing is written.
     """
-    best = study.leaderboard().best
+    best = study.leaderboard(options.max_dim if options else None).best
     if best is None:
         return None
     export_trial(study, best, folder, options)
@@ -68,6 +72,8 @@ def export_trial(
     options = options or ExportOptions()
     checkpoint = find_checkpoint(study, record)
     require_place(folder)
+    if options.max_dim is not None and record.size is None:
+        record = _shrunk(record, options.max_dim)
     description = study.settings.data[record.recipe.data.key]
     scores = selection_scores(
         record.recipe,
@@ -78,14 +84,31 @@ def export_trial(
         versions=study.settings.versions,
         origin={"study": study.name, "trial": record.number, "best_of": len(study.records())},
     )
+    state = read_checkpoint(checkpoint)
     write_export(
-        read_checkpoint(checkpoint),
+        state,
         record.recipe,
         read_preprocessing(description["preprocessing"]),
         study_data(study, record, options).validation,
         scores,
         folder,
         options,
+        None if record.size is None else leading_projection(state["axes"], record.size),
+    )
+
+
+def _shrunk(record: TrialRecord, dim: int) -> TrialRecord:
+    """The trial with the score of its leading dimensions, where it has more than `dim`.
+
+    Raises:
+        StudyError: If it was stopped before these were scored.
+    """
+    for shrunk in under_dim([record], dim):
+        return shrunk
+    raise StudyError(
+        f"trial {record.number} must have trained its whole budget to be exported with {dim} of "
+        f"its {record.recipe.encoder.embedding_dim} dimensions; choose another, or leave out "
+        "--under-dim"
     )
 
 

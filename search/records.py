@@ -21,6 +21,7 @@ class TrialRecord:
         reports: Its evaluations by step, each step once.
         attempts: How many times it was started.
         failure: Why it failed, one line; None unless failed.
+        size: Leading dimensions that the last report is of, where `under_dim` shrank the trial.
     """
 
     number: int
@@ -29,6 +30,12 @@ class TrialRecord:
     reports: tuple[Report, ...]
     attempts: int
     failure: str | None
+    size: int | None = None
+
+    @property
+    def embedding_dim(self) -> int:
+        """Dimensions that the last report is of."""
+        return self.recipe.encoder.embedding_dim if self.size is None else self.size
 
     @property
     def last_report(self) -> Report | None:

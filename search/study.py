@@ -32,6 +32,7 @@ from .records import TrialState as RecordState
 from .rungs import rung_steps
 from .samplers import RecipeSampler, SpaceExhausted, build_sampler
 from .suggesting import suggest
+from .under_dim import under_dim
 
 REPORT = "report"
 FAILURE = "failure"
@@ -193,13 +194,19 @@ class Study:
         slots = self._study.user_attrs.get(SLOTS)
         return None if slots is None else int(slots)
 
-    def leaderboard(self) -> Leaderboard:
-        """The trials, ranked by what can be told apart on the frozen episodes."""
+    def leaderboard(self, max_dim: int | None = None) -> Leaderboard:
+        """The trials, ranked by what can be told apart on the frozen episodes.
+
+        Args:
+            max_dim: Ranks them as models of at most so many dimensions, see `under_dim`.
+        """
         records, kept = self.records(), EpisodeScores(self.folder.episodes)
+        if max_dim is not None:
+            records = under_dim(records, max_dim)
         scores = {
             record.number: kept.read(record.number, record.last_report.step)
             for record in records
-            if record.last_report
+            if record.last_report and record.size is None
         }
         return Leaderboard.from_records(
             self.name,

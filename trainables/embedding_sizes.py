@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from .episodes import Episodes, score_episodes
 from .evaluation import mean_with_interval
+from .network import Projection
 
 SMALLEST = 8
 """Dimensions from which the curve starts; it doubles from there."""
@@ -76,6 +77,16 @@ def leading(raw: Tensor, axes: Tensor, size: int, *, unit_norm: bool) -> Tensor:
     """
     kept = raw @ axes[:, :size].to(raw.device, raw.dtype)
     return normalize(kept, dim=1) if unit_norm else kept
+
+
+def leading_projection(axes: Tensor, size: int) -> Projection:
+    """The first k rotated dimensions as an export carries them: a rotation without a shift.
+
+    Args:
+        axes: From `principal_axes`.
+        size: k.
+    """
+    return Projection(torch.zeros(len(axes)), axes[:, :size].T.contiguous())
 
 
 def score_sizes(

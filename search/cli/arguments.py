@@ -14,6 +14,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 JsonLinesOption = Annotated[
     bool, typer.Option("--json-lines", help="Print an event a line as JSON, for scripts.")
 ]
+UnderDimOption = Annotated[
+    int | None, typer.Option("--under-dim", help="As models of at most so many dimensions.")
+]
 StudyArgument = Annotated[str, typer.Argument(help="A study's name under --runs, or its folder.")]
 
 

@@ -7,7 +7,7 @@ import typer
 
 from ..folder import StudyError, find_study
 from .app import app
-from .arguments import RunsOption, StudyArgument, data_values
+from .arguments import RunsOption, StudyArgument, UnderDimOption, data_values
 
 FalseAcceptOption = Annotated[
     float | None,
@@ -22,6 +22,7 @@ def export(
     trial: Annotated[
         int | None, typer.Option(help="Number of a trial; default: the best.")
     ] = None,
+    under_dim: UnderDimOption = None,
     false_accept: FalseAcceptOption = None,
     data: Annotated[
         str | None, typer.Option(help="Where the images of the study lie now, if moved.")
@@ -38,7 +39,9 @@ def export(
     opened = Study.open(find_study(study, runs))
     path = data_values(data).get("data.path")
     options = ExportOptions(
-        false_accept_rate=false_accept, data_path=path if isinstance(path, str) else None
+        false_accept_rate=false_accept,
+        data_path=path if isinstance(path, str) else None,
+        max_dim=under_dim,
     )
     if trial is None:
         best = export_best(opened, to, options)

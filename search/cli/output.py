@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ..study import Study
 
 
-def print_leaderboard(study: "Study", as_json: bool) -> None:
+def print_leaderboard(study: "Study", as_json: bool, max_dim: int | None = None) -> None:
     """Print a study's leaderboard, as a table or for scripts."""
     from ..objectives import front, front_line
 
-    board = study.leaderboard()
+    board = study.leaderboard(max_dim)
     objectives = study.settings.options.get("objectives", ("accuracy",))
     has_front = len(objectives) > 1
     if as_json:
@@ -27,3 +27,9 @@ def print_leaderboard(study: "Study", as_json: bool) -> None:
         board.render_table(Console())
         if has_front:
             typer.echo(front_line(study.records(), objectives))
+        left_out = len(study.records()) - len(board.rows)
+        if left_out:
+            typer.echo(
+                f"{left_out} larger trials are left out: stopped before they were scored at "
+                f"{max_dim} dimensions"
+            )
