@@ -175,11 +175,16 @@ class Leaderboard:
                 return row.record
         return None
 
+    @property
+    def metric(self) -> str:
+        """What ranks the trials; the values stand under `one_shot_accuracy` whatever it is."""
+        return self.rows[0].record.recipe.task.FACTS.metric if self.rows else METRIC
+
     def to_json(self) -> dict[str, Any]:
         """The leaderboard as plain data, as `tripletune leaderboard --json` prints it."""
         return {
             "study": self.study,
-            "metric": METRIC,
+            "metric": self.metric,
             "trials": [row.to_json() for row in self.rows],
             "baselines": {name: dict(score) for name, score in self.baselines.items()},
             "optimism": (
