@@ -70,6 +70,11 @@ class StudyFolder:
         return self.path / "episodes"
 
     @property
+    def decisions(self) -> Path:
+        """Why trials were stopped early, a line each."""
+        return self.path / "decisions.jsonl"
+
+    @property
     def reserve(self) -> Path:
         """Accuracy of every further episode, by which close calls are decided, at the rungs."""
         return self.episodes / "reserve"

@@ -14,6 +14,7 @@ from ..cluster import Packing, SlotPlan, TrialResources, open_session
 from ..cluster.storage import Storage
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
+from .decisions import note_decision
 from .episode_scores import rung_scores
 from .export import ExportOptions, export_best
 from .families import Families
@@ -346,6 +347,7 @@ def _tune(
                     report_every=first.budget.report_every,
                     past=study.records(),
                     read_scores=partial(rung_scores, study.folder),
+                    explain=partial(note_decision, study.folder.decisions),
                 ),
                 max_concurrent_trials=options.trials if is_open_ended else plan.concurrency,
                 # A new actor costs seconds (torch's import), a reused one hundredths.

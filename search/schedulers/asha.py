@@ -30,6 +30,9 @@ of the reserve; fewer, or none, where they were not kept."""
 VERDICT: Final = "verdict"
 """Key of a result under which the reason of a stop is left."""
 
+Explain = Callable[[int, int, str], None]
+"""Told why a trial is stopped: its number, the step of its last report, the reason."""
+
 
 @dataclass(frozen=True)
 class _Numbered:
@@ -62,6 +65,7 @@ class PairedASHA(AsyncHyperBandScheduler):
         grace_steps: int,
         past: Sequence[TrialRecord],
         read_scores: ReadScores,
+        explain: Explain,
         num_brackets: int = 1,
     ) -> None:
         """Brackets from `grace_steps` to `max_steps`.
@@ -71,6 +75,7 @@ class PairedASHA(AsyncHyperBandScheduler):
             grace_steps: No trial is stopped before.
             past: Trials of earlier starts, with their reports.
             read_scores: Gives the scores of episodes that reports came with.
+            explain: Told of every stop.
             num_brackets: How many first rungs there are, each later than the one before.
         """
         super().__init__(
@@ -85,6 +90,7 @@ class PairedASHA(AsyncHyperBandScheduler):
             stop_last_trials=False,
         )
         self._read_scores = read_scores
+        self._explain = explain
         self._rungs: dict[tuple[int, int], Rung] = {}
         for record in past:
             for report in record.reports:
@@ -109,6 +115,7 @@ class PairedASHA(AsyncHyperBandScheduler):
         if verdict is None:
             return TrialScheduler.CONTINUE
         result[VERDICT] = verdict
+        self._explain(number, step, verdict)
         return TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ..options import SchedulerName
 from ..records import TrialRecord
 from ..rungs import NUM_CUTS, grace_steps, rung_steps
-from .asha import PairedASHA, ReadScores
+from .asha import Explain, PairedASHA, ReadScores
 from .median import ResumableMedian
 
 
@@ -22,12 +22,14 @@ class Course:
         report_every: Steps between two reports.
         past: Trials of earlier starts of the study.
         read_scores: Gives the scores of episodes that reports came with.
+        explain: Told why a trial is stopped.
     """
 
     max_steps: int
     report_every: int
     past: Sequence[TrialRecord]
     read_scores: ReadScores
+    explain: Explain
 
     @property
     def grace(self) -> int:
@@ -41,6 +43,7 @@ def _asha(course: Course, num_brackets: int = 1) -> TrialScheduler:
         grace_steps=course.grace,
         past=course.past,
         read_scores=course.read_scores,
+        explain=course.explain,
         num_brackets=num_brackets,
     )
 
@@ -72,6 +75,10 @@ def no_scores(number: int, step: int) -> Sequence[np.ndarray]:
     return ()
 
 
+def unsaid(number: int, step: int, verdict: str) -> None:
+    """Nobody listens."""
+
+
 def build_scheduler(
     name: SchedulerName,
     *,
@@ -79,6 +86,7 @@ def build_scheduler(
     report_every: int,
     past: Sequence[TrialRecord],
     read_scores: ReadScores = no_scores,
+    explain: Explain = unsaid,
 ) -> TrialScheduler:
     """The scheduler of a search.
 
@@ -90,5 +98,6 @@ def build_scheduler(
         report_every: Steps between two reports.
         past: Trials of earlier starts of the study.
         read_scores: Gives the scores of episodes that reports came with.
+        explain: Told why a trial is stopped, where it is compared with another one.
     """
-    return SCHEDULERS[name](Course(max_steps, report_every, past, read_scores))
+    return SCHEDULERS[name](Course(max_steps, report_every, past, read_scores, explain))

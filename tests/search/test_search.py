@@ -1,7 +1,9 @@
 """A whole search on Ray: what it records, what it exports, and what it survives."""
 
 import io
+import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -54,7 +56,8 @@ def _workers_know_this_module() -> Iterator[None]:
 def study(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A search that ran to its end."""
     runs = tmp_path_factory.mktemp("runs")
-    return run_search(toy_space(images), toy_options(TRIALS), name="toy", runs=runs)
+    options = toy_options(TRIALS, stratify="objective.loss.name")
+    return run_search(toy_space(images), options, name="toy", runs=runs)
 
 
 def test_every_trial_ends_and_keeps_its_curve(study: Study) -> None:
@@ -81,6 +84,26 @@ def test_scores_of_the_episodes_are_kept_and_average_to_the_report(study: Study)
         newest = study.episode_scores(record.number)
         assert newest is not None
         assert newest.mean() == pytest.approx(record.reports[-1].one_shot_accuracy, abs=1e-6)
+
+
+def test_stopped_trials_say_behind_whom_they_were(study: Study) -> None:
+    lines = [json.loads(line) for line in study.folder.decisions.read_text().splitlines()]
+
+    stopped = {record.number for record in study.records() if record.state == "pruned"}
+    assert {line["trial"] for line in lines} == stopped
+    pattern = r"at step (2|6) behind trial \d+, the last that goes on there, by 0.\d{4} ±0.\d{4} "
+    for line in lines:
+        assert re.match(pattern + r"on (60|240) episodes$", line["stopped"])
+        assert line["step"] == study.record(line["trial"]).reports[-1].step
+
+
+def test_families_get_their_share_from_the_first_trials_on(study: Study) -> None:
+    first, second = study.records()[:2]
+
+    assert (first.recipe.objective.loss.name, second.recipe.objective.loss.name) == (
+        "triplet",
+        "supcon",
+    )
 
 
 def test_optuna_opens_the_storage(study: Study) -> None:
