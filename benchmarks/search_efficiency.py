@@ -7,6 +7,9 @@ trained. Printed for each table and method: the best score so far at 25, 50, 75 
 budget (mean over seeds and its 95 % interval), and the share of the budget at which the score is
 reached that random search ends with (both medians over seeds).
 
+A trial that trains to its end takes its worker for workers / trials of the budget, 20 % with the
+defaults: no method that needs one full trial to show its best can be faster than that.
+
     python benchmarks/search_efficiency.py --quick --json     # 5 seeds, one table
     python benchmarks/search_efficiency.py --plot             # 30 seeds, all tables
 """
