@@ -80,7 +80,7 @@ class SearchOptions:
             )
         if self.kept_in is not None:
             Storage.parse(self.kept_in)
-        _check_objectives(self.objectives, self.scheduler)
+        _check_objectives(self.objectives, self.scheduler, self.sampler)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
@@ -96,7 +96,7 @@ class SearchOptions:
         return cls(**found | {"objectives": tuple(found.get("objectives", ("accuracy",)))})
 
 
-def _check_objectives(names: tuple[str, ...], scheduler: str) -> None:
+def _check_objectives(names: tuple[str, ...], scheduler: str, sampler: str) -> None:
     got = ",".join(names)
     if not set(names) <= set(OBJECTIVES) or len(set(names)) < len(names):
         raise ValueError(
@@ -104,6 +104,10 @@ def _check_objectives(names: tuple[str, ...], scheduler: str) -> None:
         )
     if "accuracy" not in names:
         raise ValueError(f"objectives must hold accuracy, got {got}")
+    if len(names) > 1 and sampler in ("gp", "cmaes"):
+        raise ValueError(
+            f"sampler must be tpe, nsga2, random or qmc with several objectives, got {sampler}"
+        )
     if len(names) > 1 and scheduler != "none":
         raise ValueError(
             "objectives beside accuracy need scheduler none, since early stopping compares "

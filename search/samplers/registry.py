@@ -111,10 +111,6 @@ def build_sampler(
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {name!r}")
-    if len(objectives) > 1 and name in ("gp", "cmaes"):
-        raise ValueError(
-            f"sampler must be tpe, nsga2, random or qmc with several objectives, got {name}"
-        )
     facts = SAMPLERS[name]
     facts.make(space, 0)  # refuses where its package is missing, before a study is made
     return RecipeSampler(

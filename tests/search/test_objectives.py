@@ -74,6 +74,11 @@ def test_objectives_that_cannot_be_weighed_are_refused(
         SearchOptions(objectives=objectives, scheduler=scheduler)  # type: ignore[arg-type]
 
 
+def test_sampler_of_one_objective_is_refused_with_several() -> None:
+    with pytest.raises(ValueError, match="sampler must be tpe, nsga2, random or qmc with several"):
+        SearchOptions(objectives=BOTH, scheduler="none", sampler="gp")
+
+
 def test_options_of_an_older_study_weigh_accuracy() -> None:
     kept = SearchOptions(objectives=BOTH, scheduler="none").to_dict()
 
