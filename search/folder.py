@@ -80,6 +80,11 @@ class StudyFolder:
         return self.episodes / "reserve"
 
     @property
+    def confirm(self) -> Path:
+        """What finalists scored when they were trained again."""
+        return self.path / "confirm"
+
+    @property
     def leaderboard(self) -> Path:
         """The leaderboard as CSV."""
         return self.path / "leaderboard.csv"

@@ -19,6 +19,9 @@ from .standing import standing
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .confirmation import Confirmed
+    from .statistics import Interval
+
 METRIC = "one_shot_accuracy"
 
 MAX_FAILURE_LINES = 8
@@ -126,6 +129,7 @@ class Leaderboard:
         optimism: By how much the best score is expected to be too high for being the best of
             `best_of`; see `statistics.expected_optimism`. None where the episodes were not kept.
         best_of: Number of trials that the best was chosen from.
+        confirmed: Finalists that were trained again, best first.
     """
 
     study: str
@@ -133,6 +137,7 @@ class Leaderboard:
     baselines: Mapping[str, Mapping[str, Any]]
     optimism: float | None = None
     best_of: int = 0
+    confirmed: "tuple[Confirmed, ...]" = ()
 
     @classmethod
     def from_records(
@@ -142,6 +147,7 @@ class Leaderboard:
         *,
         baselines: Mapping[str, Mapping[str, Any]],
         scores: Mapping[int, NDArray[np.float32]] | None = None,
+        confirmed: "tuple[Confirmed, ...]" = (),
     ) -> "Leaderboard":
         """Rank the trials of a study, in whatever order they come.
 
@@ -151,6 +157,7 @@ class Leaderboard:
             baselines: See the class.
             scores: Accuracy of each frozen episode at a trial's last report, by its number;
                 trials that are not there are compared by their intervals, which tell less apart.
+            confirmed: See the class.
         """
         placed = sorted(records, key=_sort_key)
         scored = [record for record in placed if labels.is_ranked(record)]
@@ -165,11 +172,16 @@ class Leaderboard:
                 zip((*stand.ranks, *others), placed, strict=True), start=1
             )
         )
-        return cls(study, rows, baselines, stand.optimism, stand.best_of)
+        return cls(study, rows, baselines, stand.optimism, stand.best_of, confirmed)
 
     @property
     def best(self) -> TrialRecord | None:
-        """The first trial that trained its whole budget; None if there is none."""
+        """The first that trained its whole budget, of the confirmed ones where there are any.
+
+        None if there is none.
+        """
+        if self.confirmed:
+            return self._record(self.confirmed[0].trial)
         for row in self.rows:
             if row.record.state == "complete" and labels.is_ranked(row.record):
                 return row.record
@@ -192,7 +204,22 @@ class Leaderboard:
                 if self.optimism is None
                 else {"best_of": self.best_of, "expected": self.optimism}
             ),
+            "confirmed": [self._confirmed_json(row) for row in self.confirmed],
         }
+
+    def _confirmed_json(self, row: "Confirmed") -> dict[str, Any]:
+        """A confirmed row beside the score that it was selected by."""
+        record = self._record(row.trial)
+        report = record.reports[-1]
+        return row.to_json() | {
+            "loss": record.recipe.objective.loss.name,
+            "miner": record.recipe.objective.miner.name,
+            "selection": report.one_shot_accuracy,
+            "selection_interval": [report.interval_low, report.interval_high],
+        }
+
+    def _record(self, number: int) -> TrialRecord:
+        return next(row.record for row in self.rows if row.record.number == number)
 
     def to_csv(self, path: Path) -> None:
         """Write one line a trial, whole or not at all."""
@@ -225,6 +252,8 @@ class Leaderboard:
             label = Text(name.replace("_", " "), style="dim")
             table.add_row("", "", "", label, "", "", "", Text(mean, style="dim"), "", "")
         console.print(table)
+        if self.confirmed:
+            self._render_confirmed(console)
         for line in self._notes():
             console.print(line, overflow="ellipsis", no_wrap=True, markup=False, highlight=False)
 
@@ -245,6 +274,39 @@ class Leaderboard:
             str(record.last_report.step) if record.last_report else "0",
             labels.duration(record.seconds),
         ]
+
+    def _render_confirmed(self, console: "Console") -> None:
+        """The finalists again: as they were selected, and as they are."""
+        from rich.table import Table
+
+        first = self.confirmed[0]
+        console.print(
+            f"\nconfirmed on {first.num_episodes} fresh episodes of the validation classes, each "
+            "with\nfresh seeds; ± over episodes, over seeds, over both",
+            highlight=False,
+        )
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        for name in ("#", "trial"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name in ("loss", "miner"):
+            table.add_column(name, no_wrap=True)
+        for name in ("selected", "confirmed", "±ep.", "±seeds", "±both", "seeds"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in self.confirmed:
+            record = self._record(row.trial)
+            lost = row.num_failed + row.num_collapsed
+            table.add_row(
+                str(row.rank),
+                str(row.trial),
+                labels.loss_name(record),
+                labels.miner_name(record),
+                labels.report_accuracy(record.last_report),
+                f"{row.mean:.3f}",
+                *(_half_width(interval) for interval in row.intervals),
+                f"{row.num_seeds}" + (f" ({lost} bad)" if lost else ""),
+                style="bold" if record is self.best else "",
+            )
+        console.print(table)
 
     def _notes(self) -> list[str]:
         """Why trials have no rank, and what there is to export."""
@@ -280,6 +342,11 @@ def _sort_key(record: TrialRecord) -> tuple[bool, float, bool, int]:
     is_ranked = labels.is_ranked(record)
     accuracy = report.one_shot_accuracy if report and is_ranked else 0.0
     return (not is_ranked, -accuracy, record.state != "complete", record.number)
+
+
+def _half_width(interval: "Interval") -> str:
+    half = max(interval.high - interval.mean, interval.mean - interval.low)
+    return f"{half:.3f}" if math.isfinite(half) else "-"
 
 
 def _finite(value: float) -> float | None:

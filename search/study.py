@@ -24,6 +24,7 @@ from ..cluster.storage import Storage
 from ..spaces import Distribution, Recipe, Space, Value
 from ..trainables.report import Report
 from . import notebook, plots
+from .confirmed_finalists import confirmed_finalists
 from .episode_scores import EpisodeScores
 from .folder import StudyError, StudyFolder, read_yaml, write_yaml
 from .leaderboard import METRIC, Leaderboard
@@ -213,6 +214,7 @@ class Study:
             records,
             baselines=self.settings.baselines,
             scores={number: values for number, values in scores.items() if values is not None},
+            confirmed=confirmed_finalists(self.folder.confirm),
         )
 
     _repr_html_ = notebook.study_html

@@ -10,7 +10,7 @@ from . import watching  # noqa: I001
 # Importing a file adds its commands, in the order in which `--help` lists them.
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing
 from . import cluster_doctor, cluster_manifests
-from . import testing
+from . import comparing, confirming, testing
 from .app import app, main
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "cluster",
     "cluster_doctor",
     "cluster_manifests",
+    "comparing",
+    "confirming",
     "describing",
     "exporting",
     "main",

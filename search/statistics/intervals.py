@@ -85,10 +85,23 @@ def over_both(scores: ArrayLike) -> Interval:
         scores: Shape (S, E), E >= 2. Of one seed the ends are not finite.
     """
     table = np.asarray(scores, np.float64)
-    num_seeds, num_episodes = table.shape
     mean = float(table.mean())
-    if num_seeds < 2:
+    if len(table) < 2:
         return Interval(mean, -math.inf, math.inf, "seeds and episodes")
+    error, freedom = crossed_error(table)
+    half = t_quantile(freedom) * error
+    half = max(half, _half_width(table.mean(axis=0)), _half_width(table.mean(axis=1)))
+    return _cut(mean, half, "seeds and episodes")
+
+
+def crossed_error(table: NDArray[np.float64]) -> tuple[float, float]:
+    """Standard error of the mean over seeds and episodes, and its degrees of freedom.
+
+    Args:
+        table: Shape (S, E), both >= 2; see `over_both`.
+    """
+    num_seeds, num_episodes = table.shape
+    mean = table.mean()
     rows, columns = table.mean(axis=1), table.mean(axis=0)
     rest = table - rows[:, None] - columns[None, :] + mean
     seeds = num_episodes * float(rows.var(ddof=1))
@@ -96,9 +109,7 @@ def over_both(scores: ArrayLike) -> Interval:
     residual = float(np.square(rest).sum()) / ((num_seeds - 1) * (num_episodes - 1))
     total = seeds + max(episodes - residual, 0.0)
     freedom = (num_seeds - 1) * (total / seeds) ** 2 if seeds > 0 else math.inf
-    half = t_quantile(freedom) * math.sqrt(total / table.size)
-    half = max(half, _half_width(columns), _half_width(rows))
-    return _cut(mean, half, "seeds and episodes")
+    return math.sqrt(total / table.size), freedom
 
 
 def _t_interval(values: NDArray[np.float64], over: Over) -> Interval:

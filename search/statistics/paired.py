@@ -6,13 +6,15 @@ varies far less than either score.
 T models, E episodes.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .intervals import t_quantile
+from .intervals import crossed_error, t_quantile
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,30 @@ def p_values(
         t = gaps / np.sqrt(variances)
     t[np.isnan(t)] = 0.0  # 0 / 0: no difference that never varies
     return np.minimum(1.0, 2.0 * stats.t.sf(t, freedom))
+
+
+def crossed_p_values(tables: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """Two-sided p-value of no difference of configurations, over seeds and episodes.
+
+    The seeds of two configurations have nothing in common, the episodes have: the difference is
+    made seed by seed in the order they come, which cancels the episodes and leaves both seeds'
+    luck in, and is tested as `over_both` makes its interval.
+
+    Args:
+        tables: Scores of each configuration, shape (S, E), on the same episodes. Of two with
+            unequal S the first ones count; with a single seed nothing is sure: p = 1.
+
+    Returns:
+        Shape (T, T), symmetric, 1 on the diagonal.
+    """
+    arrays = [np.asarray(table, np.float64) for table in tables]
+    p = np.ones((len(arrays), len(arrays)))
+    for one, first in enumerate(arrays):
+        for other, second in enumerate(arrays[:one]):
+            num_seeds = min(len(first), len(second))
+            if num_seeds > 1:
+                error, freedom = crossed_error(first[:num_seeds] - second[:num_seeds])
+                gap = abs(float(first.mean() - second.mean()))
+                t = gap / error if error > 0 else math.inf if gap > 0 else 0.0
+                p[one, other] = p[other, one] = min(1.0, 2.0 * float(stats.t.sf(t, freedom)))
+    return p

@@ -165,7 +165,7 @@ def test_json_has_the_promised_shape_and_is_valid_with_nan() -> None:
     content = board(*ALL_KINDS).to_json()
     parsed = json.loads(json.dumps(content, allow_nan=False))
     assert parsed == content
-    assert list(content) == ["study", "metric", "trials", "baselines", "optimism"]
+    assert list(content) == ["study", "metric", "trials", "baselines", "optimism", "confirmed"]
     assert content["metric"] == "one_shot_accuracy"
     assert content["baselines"] == BASELINES
     first, failed = content["trials"][1], content["trials"][-1]

@@ -12,7 +12,9 @@ import ray
 from memory import are_in_memory, flipped, telling_part
 from toy_search import toy_options, toy_space
 
-from tripletune.search import ray_trial
+from tripletune.search import confirm_worker, ray_trial
+from tripletune.search.confirm import ConfirmOptions, confirm
+from tripletune.search.confirm_worker import ConfirmWorker
 from tripletune.search.ray_trial import NUMBER, RayTrial
 from tripletune.search.runner import run_search
 from tripletune.spaces import Space
@@ -55,6 +57,19 @@ def _looking(folder: Path, patterns: dict[str, bytes]) -> type[RayTrial]:
     return Looking
 
 
+def _looking_again(folder: Path, patterns: dict[str, bytes]) -> type[ConfirmWorker]:
+    """The same for a finalist that is trained again."""
+
+    class LookingAgain(ConfirmWorker):
+        def run(self, recipe: dict[str, Any], checkpoint: str) -> dict[str, Any]:
+            result = super().run(recipe, checkpoint)
+            found = dict(zip(patterns, are_in_memory(list(patterns.values())), strict=True))
+            (folder / "confirm.json").write_text(json.dumps(found))
+            return result
+
+    return LookingAgain
+
+
 def an_image_of_each_side(space: Space) -> dict[str, bytes]:
     """The pixels of one image of each side, flipped."""
     (config,) = space.data_configs()
@@ -71,24 +86,29 @@ def test_search_finds_what_is_there_and_not_what_is_not() -> None:
     assert are_in_memory([flipped(held), bytes(100 * [201]) + flipped(held)]) == [True, False]
 
 
-def test_no_trial_holds_a_test_image(
+def test_neither_a_trial_nor_a_confirmation_holds_a_test_image(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = sealed_space(images)
     seen = tmp_path / "seen"
     seen.mkdir()
-    looking = _looking(seen, an_image_of_each_side(space))
-    monkeypatch.setattr(ray_trial, "RayTrial", looking)
+    patterns = an_image_of_each_side(space)
+    monkeypatch.setattr(ray_trial, "RayTrial", _looking(seen, patterns))
 
-    run_search(
+    study = run_search(
         space.with_values({"budget.report_every": 18}),
         toy_options(1, scheduler="none"),
         name="sealed",
         runs=tmp_path / "runs",
     )
 
-    (found,) = (json.loads(path.read_text()) for path in seen.iterdir())
-    assert found == {"train": True, "validation": True, "test": False}
+    monkeypatch.setattr(confirm_worker, "ConfirmWorker", _looking_again(seen, patterns))
+    confirm(study, ConfirmOptions(top=1, seeds=1, episodes=50))
+
+    reports = {path.name: json.loads(path.read_text()) for path in seen.iterdir()}
+    assert set(reports) == {"0-0.json", "confirm.json"}
+    for found in reports.values():
+        assert found == {"train": True, "validation": True, "test": False}
 
 
 def test_what_trials_are_given_names_no_test_class(images: Path) -> None:

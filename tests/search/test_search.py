@@ -124,7 +124,7 @@ def test_optuna_opens_the_storage(study: Study) -> None:
 def test_leaderboard_has_the_shape_that_scripts_read(study: Study) -> None:
     board = study.leaderboard().to_json()
 
-    assert list(board) == ["study", "metric", "trials", "baselines", "optimism"]
+    assert list(board) == ["study", "metric", "trials", "baselines", "optimism", "confirmed"]
     assert (board["study"], board["metric"]) == ("toy", "one_shot_accuracy")
     assert [row["place"] for row in board["trials"]] == list(range(1, TRIALS + 1))
     ranks = [row["rank"] for row in board["trials"]]

@@ -8,6 +8,7 @@ from simulated import Simulated, simulate
 
 from tripletune.search.statistics import (
     Interval,
+    crossed_p_values,
     expected_optimism,
     over_both,
     over_episodes,
@@ -87,6 +88,16 @@ def test_ranks_tell_apart_what_is_far_apart() -> None:
     for table in far.searched:
         ranks = shared_ranks(table.mean(axis=1), paired_p_values(table))
         assert ranks.tolist() == [3, 2, 1]
+
+
+def test_ranks_of_confirmed_configurations_hold_together(studies: Simulated) -> None:
+    true = studies.configurations
+    num_better = (true[None, :] > true[:, None] + 1e-9).sum(axis=1)
+    wrong = 0
+    for tables in studies.confirmed[:100]:
+        ranks = shared_ranks(tables.mean(axis=(1, 2)), crossed_p_values(list(tables)))
+        wrong += bool((ranks > 1 + num_better).any())
+    assert wrong / 100 <= 1 - LEAST
 
 
 def best(studies: Simulated) -> tuple[np.ndarray, np.ndarray]:
