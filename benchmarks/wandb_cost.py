@@ -21,6 +21,7 @@ import psutil
 
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 TRIALS = 8
+TRIES = 4
 ARMS = ("none", "tripletune", "ray")
 
 
@@ -110,6 +111,7 @@ def measure(arm: str, seconds: int) -> tuple[float, float, int, float]:
                 "WANDB_ERROR_REPORTING": "false",
                 "WANDB_DIR": folder,
                 "RAY_USAGE_STATS_ENABLED": "0",
+                "RAY_raylet_start_wait_time_s": "300",  # of a busy machine
                 "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
             }
         )
@@ -136,12 +138,27 @@ def measure(arm: str, seconds: int) -> tuple[float, float, int, float]:
             most_processes, most_bytes = max(most_processes, count), max(most_bytes, resident)
             time.sleep(0.5)
         assert child.stdout is not None
-        (line,) = (line for line in child.stdout if line.startswith("FIT "))
+        lines = [line for line in child.stdout if line.startswith("FIT ")]
+        if not lines:
+            raise RuntimeError(
+                f"the search of {arm} failed: a busy machine may be too slow for Ray"
+            )
+        (line,) = lines
         arrived = sum(len(run["history"]) for run in server.everything()["runs"].values())
         wanted = 0 if arm == "none" else TRIALS * seconds
         if arrived < wanted:
             print(f"{arm}: {arrived} of {wanted} reports arrived")
         return float(line.split()[1]), sum(used.values()), most_processes, most_bytes / 2**20
+
+
+def tried_again(arm: str, seconds: int) -> tuple[float, float, int, float]:
+    """A measurement; Ray does not always come up on a busy machine."""
+    for _ in range(TRIES - 1):
+        try:
+            return measure(arm, seconds)
+        except RuntimeError as error:
+            print(error, flush=True)
+    return measure(arm, seconds)
 
 
 def main() -> None:
@@ -159,7 +176,7 @@ def main() -> None:
     for number in range(options.rounds):
         for place in range(len(ARMS)):
             arm = ARMS[(place + number) % len(ARMS)]
-            found[arm].append(measure(arm, options.seconds))
+            found[arm].append(tried_again(arm, options.seconds))
             print(f"round {number + 1}, {arm}: {found[arm][-1]}", flush=True)
     middle = {arm: [median(column) for column in zip(*found[arm], strict=True)] for arm in ARMS}
     plain = middle["none"]

@@ -97,6 +97,24 @@ def verify(
         raise typer.Exit(1)
 
 
+@wandb_app.command()
+def workspace(
+    study: StudyArgument,
+    project: ProjectOption = None,
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Save a view of a study in W&B: curves, parallel coordinates, importance, run comparer.
+
+    Needs the package wandb-workspaces and a server that takes saved views.
+
+    Example: tripletune wandb workspace omniglot-20261123-101500
+    """
+    from ..trackers.workspace import save_workspace
+
+    opened = _open(study, runs)
+    typer.echo(f"see {save_workspace(opened, project or _project(opened))}")
+
+
 def _open(study: str, runs: Path) -> "Study":
     from ..study import Study
 

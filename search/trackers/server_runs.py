@@ -21,6 +21,9 @@ class WandbError(RuntimeError):
 class ServerRuns:
     """The runs of one project on W&B's server.
 
+    Attributes:
+        path: `ENTITY/PROJECT`.
+
     Args:
         project: Of W&B.
 
@@ -35,12 +38,13 @@ class ServerRuns:
                 "there is no W&B login on this machine: run `wandb login`, or set WANDB_API_KEY; "
                 "without a server, --offline reads the files"
             )
-        with _mapped(settings.base_url):
+        self.path = project
+        with mapped(settings.base_url):
             import wandb
 
             require_server(settings)
             self._api: Any = wandb.Api(timeout=TIMEOUT_S)
-            self._path = f"{settings.entity or self._api.default_entity}/{project}"
+            self.path = f"{settings.entity or self._api.default_entity}/{project}"
 
     def found(self, run_id: str) -> FoundRun | None:
         """One run; None if the server has none of that id.
@@ -51,7 +55,7 @@ class ServerRuns:
         run = self._run(run_id)
         if run is None:
             return None
-        with _mapped(self._path):
+        with mapped(self.path):
             found = FoundRun(
                 group=run.group or "",
                 tags=frozenset(run.tags),
@@ -70,7 +74,7 @@ class ServerRuns:
         if run is None:
             return []
         lines = []
-        with _mapped(self._path):
+        with mapped(self.path):
             used = {
                 artifact.source_name.split(":")[0]: artifact for artifact in run.used_artifacts()
             }
@@ -84,15 +88,15 @@ class ServerRuns:
         return lines
 
     def _model_differences(self, model: Mapping[str, Any]) -> Iterator[str]:
-        name = f"{self._path}/{model['name']}:best"
+        name = f"{self.path}/{model['name']}:best"
         if not self._api.artifact_exists(name):
             yield f"there is no artifact {model['name']} with the alias best"
         elif self._api.artifact(name).digest != model_artifact(model).digest:
             yield f"artifact {model['name']}:best is not the exported model"
 
     def _run(self, run_id: str) -> Any:
-        path = f"{self._path}/{run_id}"
-        with _mapped(self._path):
+        path = f"{self.path}/{run_id}"
+        with mapped(self.path):
             try:
                 return self._api.run(path)
             except Exception as error:
@@ -102,7 +106,7 @@ class ServerRuns:
 
 
 @contextmanager
-def _mapped(where: str) -> Iterator[None]:
+def mapped(where: str) -> Iterator[None]:
     """Errors of W&B's client as one of ours."""
     try:
         yield

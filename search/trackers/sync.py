@@ -9,6 +9,7 @@ from typing import Any
 
 from ..folder import write_text
 from ..study import Study
+from .dashboard import write_notes
 from .found_run import differences
 from .run_content import RunContent
 from .run_identity import URL_FILE, RunIdentity
@@ -77,6 +78,7 @@ def sync(
     failures, url = _upload(lacking, project, say)
     if url:
         write_text(study.folder.path / URL_FILE, url)
+        write_notes(study)  # with links
     uploaded = tuple(run.id for run, _ in lacking if run.id not in failures)
     return Synced(uploaded, num_runs - len(lacking), failures, url)
 

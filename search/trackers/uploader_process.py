@@ -43,7 +43,7 @@ class UploaderProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
-                env=os.environ | {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"},
+                env=_environment(),
                 start_new_session=True,  # Ctrl-C in the terminal is the driver's to handle
             )
         self._hear = hear
@@ -91,3 +91,9 @@ class UploaderProcess:
         with self._process.stdout as lines:
             for line in lines:
                 self._hear(json.loads(line))
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, without its service of W&B: a failed start stays in use there."""
+    inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    return inherited | {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}

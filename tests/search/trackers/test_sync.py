@@ -191,6 +191,34 @@ def test_commands_print_the_differences_and_exit_1(place: Place) -> None:
     assert KEY not in found.stdout + found.stderr + mended.stdout + mended.stderr
 
 
+def test_workspace_is_saved_with_the_panels_and_the_runs_of_the_study(place: Place) -> None:
+    runs = place.study.folder.path.parent
+
+    done = tripletune("wandb", "workspace", "toy", "--runs", runs, cwd=runs, **environment(place))
+
+    assert done.returncode == 0, done.stderr
+    assert KEY not in done.stdout + done.stderr
+    assert "nw=" in done.stdout
+    (view,) = place.server.everything()["views"].values()
+    assert (view["displayName"], view["projectName"]) == ("toy", PROJECT)
+    spec = json.loads(view["spec"])["section"]
+    (section,) = spec["panelBankConfig"]["sections"]
+    assert [panel["viewType"] for panel in section["panels"]] == [
+        "Run History Line Plot",
+        "Parallel Coordinates Plot",
+        "Parameter Importance",
+        "Scatter Plot",
+        "Run Comparer",
+    ]
+    columns = [column["accessor"] for column in section["panels"][1]["config"]["columns"]]
+    assert "config:optimizer.value.learning_rate" in columns
+    assert "config:budget.value.steps" not in columns  # the same in all trials
+    filters = {
+        each["key"]["name"]: each["value"] for each in spec["runSets"][0]["filters"]["filters"]
+    }
+    assert filters == {"group": "toy", "jobType": "trial"}
+
+
 def environment(place: Place) -> dict[str, str]:
     folder = place.study.folder.path.parent.parent
     return place.server.environment() | {
