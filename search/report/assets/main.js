@@ -3,10 +3,10 @@
 const SECTIONS = [
   ["overview", null, null, overview],
   ["leaderboard", "Leaderboard", "Every trial, scored on the same frozen episodes.", leaderboard],
-  ["search", "What mattered", "Which choices made a good model.", parametersSection],
-  ["curves", "Curves", "How they learned, and where the search let go.", curvesSection],
-  ["cost", "Cost", "What a better score costs.", tradeoffsSection],
-  ["collapse", "Collapse", "Where training falls into one point.", collapseSection],
+  ["search", "What mattered", "Which choices made a good model.", parametersSection, hasRanked],
+  ["curves", "Curves", "How they learned, and where the search let go.", curvesSection, hasScores],
+  ["cost", "Cost", "What a better score costs.", tradeoffsSection, hasRanked],
+  ["collapse", "Collapse", "Where training falls into one point.", collapseSection, hasScores],
   ["model", "Best model", "What it sees in classes that it never trained on.", modelSection],
   ["about", "About", "So that someone else can check it.", aboutSection],
 ];
@@ -14,12 +14,15 @@ const SECTIONS = [
 function build() {
   const main = document.getElementById("main"), nav = document.getElementById("nav");
   const later = [];
-  for (const [id, name, text, draw] of SECTIONS) {
+  for (const [id, name, text, draw, hasContent] of SECTIONS) {
     const section = el("section", { id, "aria-labelledby": name ? `${id}-title` : null, "aria-label": name ? null : "Overview" }, name ? el("header", { class: "section-head" }, el("h2", { id: `${id}-title` }, name), el("p", {}, text)) : null);
     const body = el("div", { class: "section-body" });
     section.append(body);
     main.append(section);
-    nav.append(el("a", { href: `#${id}` }, name || "Overview"));
+    const link = el("a", { href: `#${id}` }, name || "Overview");
+    nav.append(link);
+    // A section without anything to draw comes when there is something.
+    if (hasContent) whenChanged(() => { section.hidden = link.hidden = !hasContent(); });
     // The first screen at once, the rest when the browser has time, one after another.
     if (id === "overview" || id === "leaderboard") draw(body);
     else later.push(() => draw(body));

@@ -5,13 +5,15 @@ function overview(root) {
   const facts = el("dl", { class: "facts" });
   const progress = new Plot("progress", progressSpec, { height: 260 });
   const key = el("div", {});
-  root.append(head, facts, card("Progress of the search", "Each trial by its newest score, in the order in which they began. The line is the best so far at full budget.", key, progress.node));
+  const history = card("Progress of the search", "Each trial by its newest score, in the order in which they began. The line is the best so far at full budget.", key, progress.node);
+  root.append(head, facts, history);
   whenChanged(() => {
     fill(head, ...hero());
     fill(facts, ...overviewFacts());
     const present = WORDS.filter((word) => DATA.trials.some((t) => t.word === word));
     const tone = theme();
     fill(key, legend([...present.map((word) => [WORD_TEXT[word], word === "collapsed" ? tone.warn : word === "failed" ? tone.bad : tone.accent, SHAPES[word]]), ...DATA.baselines.map((b) => [b.name, tone.soft, "dash"])]));
+    history.hidden = !hasScores();
     progress.update();
   });
 }
@@ -21,9 +23,14 @@ function protocol() {
   return p ? `${p.way}-way ${p.shot === 1 ? "one" : p.shot}-shot` : "one-shot";
 }
 
+// What the model must beat: the highest of the scores that need no search.
+function bestBaseline() {
+  return DATA.baselines.filter((b) => isNumber(b.value)).reduce((best, b) => (best && best.value >= b.value ? best : b), null);
+}
+
 function hero() {
   const best = DATA.best === null ? null : byNumber(DATA.best);
-  const base = DATA.baselines[0];
+  const base = bestBaseline();
   const title = el("div", { class: "hero-title" },
     el("p", { class: "eyebrow" }, "Study"),
     el("h1", {}, DATA.study),
@@ -34,7 +41,7 @@ function hero() {
   const gauge = el("div", { class: "gauge", role: "img", "aria-label": marks.map(([v, name]) => `${name} ${percent(v)}`).join(", ") },
     el("div", { class: "gauge-line" }),
     el("div", { class: "gauge-span", style: `left:${100 * ends[0]}%;width:${100 * (ends[1] - ends[0])}%` }),
-    marks.map(([value, name, kind]) => el("div", { class: `gauge-mark ${kind} ${value > 0.8 ? "end" : value < 0.2 ? "start" : ""}`, style: `left:${100 * value}%` }, el("span", {}, kind === "base" ? `${name} ${score(value)}` : ""))));
+    marks.map(([value, name, kind]) => el("div", { class: `gauge-mark ${kind} ${value > 0.8 ? "end" : value < 0.2 ? "start" : ""}`, style: `left:${100 * value}%` }, el("span", {}, kind === "base" && base && value === base.value ? `${name} ${score(value)}` : ""))));
   const settings = [["loss", words(best.loss)], best.miner !== "none" && ["miner", words(best.miner)], best.margin !== null && ["margin", short(best.margin)], best.temperature !== null && ["temperature", short(best.temperature)],
     ["encoder", words(best.encoder)], ["embedding", `${best.embedding_dim} dimensions`], ["learning rate", short(best.learning_rate)]].filter(Boolean);
   return [title, el("div", { class: "hero-score card" },
@@ -51,8 +58,8 @@ function lede(best, base) {
   if (!best) return `${plural(length, "trial")}, and none has trained its whole budget with a score that counts. What there is stands below, with the reasons.`;
   const parts = [`The best of ${plural(length, "trial")} answers `, el("b", {}, percent(best.one_shot_accuracy)), ` of ${protocol()} questions about classes it never trained on`];
   parts.push(best.interval ? `, with a 95\u202f% interval of ${(100 * best.interval[0]).toFixed(1)} to ${percent(best.interval[1])} over episodes.` : ".");
-  if (base && isNumber(base.value)) parts.push(` The nearest neighbour in raw pixels gets ${percent(base.value)}.`);
-  if (isNumber(DATA.optimism)) parts.push(el("span", { class: "aside" }, `The best of many is partly luck: expect about ${(100 * DATA.optimism).toFixed(1)} points less on fresh episodes.`));
+  if (base) parts.push(` ${base.name === "pixel 1nn" ? "The nearest neighbour in raw pixels" : `The best baseline, ${base.name},`} gets ${percent(base.value)}.`);
+  if (DATA.optimism >= 0.0005) parts.push(el("span", { class: "aside" }, `The best of many is partly luck: expect about ${(100 * DATA.optimism).toFixed(1)} points less on fresh episodes.`));
   else if (length > 1) parts.push(el("span", { class: "aside" }, "It was chosen for this very score, so a fresh one tends to be a little lower."));
   const first = DATA.trials.filter((t) => t.ranked && t.rank === 1).length;
   if (first > 1) parts.push(el("span", { class: "aside" }, `${first} trials share the first rank: they cannot be told apart on the same episodes.`));

@@ -92,6 +92,10 @@ function scoreShare(trial) {
   return high > low ? (trial.one_shot_accuracy - low) / (high - low) : 1;
 }
 
+// Whether there is anything to draw: a score, and a report of any kind.
+const hasScores = () => DATA.trials.some((t) => isNumber(t.one_shot_accuracy));
+const hasRanked = () => DATA.trials.some((t) => t.ranked);
+
 let rangeCache = null;
 
 function scoreRange() {

@@ -52,7 +52,7 @@ function drawerSpec(trial) {
   const curve = trial.curve.filter((row) => isNumber(row[at]));
   return {
     label: `Learning curve of trial ${trial.trial}`,
-    x: { kind: "linear", low: 0, high: trial.budget, title: "step", tight: true }, y: scoreAxis([...curve.map((row) => row[at]), ...DATA.baselines.map((b) => b.value)]),
+    x: { kind: "linear", low: 0, high: trial.budget, title: "step" }, y: scoreAxis([...curve.map((row) => row[at]), ...DATA.baselines.map((b) => b.value)]),
     points: curve.map((row) => ({ x: row[0], y: row[at], color: theme().accent, row })),
     below(ctx, place) {
       drawRungs(ctx, place); drawBaselines(ctx, place);

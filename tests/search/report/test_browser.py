@@ -133,6 +133,16 @@ def test_axe_finds_nothing_serious(
     assert serious == []
 
 
+def test_sections_without_content_wait_for_it(visit: Visit, pages: dict[str, str]) -> None:
+    page = visit.open(pages["empty"])
+    links = page.locator("#nav a:visible").all_inner_texts()
+    assert links == ["Overview", "Leaderboard", "Best model", "About"]
+    assert not page.locator("#search").is_visible()
+    page = visit.open(pages["mixed"])
+    assert page.locator("#search").is_visible()
+    assert visit.complaints == []
+
+
 def column(page: Any, name: str) -> list[str]:
     texts: list[str] = page.locator(f".board tbody tr:not(.baseline) .c-{name}").all_inner_texts()
     return [text.strip() for text in texts]
