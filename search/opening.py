@@ -110,9 +110,7 @@ def score_on_runs(export: Path, runs: Path, *, studies: Path = Path("runs")) -> 
         raise ValueError("EXPORT must be a model of images with --runs, got one of series")
     if not runs.exists():
         raise FileNotFoundError(f"--runs must be a folder or a zip, got {runs}: it does not exist")
-    content = evaluate_on_runs(
-        model.encoder, model.preprocessing, runs, unit_norm=model.recipe.objective.unit_norm
-    )
+    content = evaluate_on_runs(model.network.embed, model.preprocessing, runs)
     kept = ("one_shot_accuracy", "interval", "interval_over", "protocol", "runs", "baselines")
     return _written(
         export,

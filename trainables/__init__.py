@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .encoders import ENCODERS, Encoder, build_encoder
     from .evaluation import Score, baselines
     from .losses import LOSSES
-    from .metrics import evaluate_embeddings, evaluate_encoder
+    from .metrics import evaluate_embeddings, evaluate_encoder, evaluate_model
     from .miners import MINERS
     from .prepared import PreparedData, prepare
     from .recognizer import Answer, Recognizer
@@ -47,6 +47,7 @@ __all__ = [
     "default_device",
     "evaluate_embeddings",
     "evaluate_encoder",
+    "evaluate_model",
     "load",
     "load_trial_data",
     "make_bundle",
@@ -69,7 +70,7 @@ _MODULE_OF = {
     **dict.fromkeys(("ENCODERS", "Encoder", "build_encoder"), ".encoders"),
     **dict.fromkeys(("Score", "baselines"), ".evaluation"),
     "LOSSES": ".losses",
-    **dict.fromkeys(("evaluate_embeddings", "evaluate_encoder"), ".metrics"),
+    **dict.fromkeys(("evaluate_embeddings", "evaluate_encoder", "evaluate_model"), ".metrics"),
     "MINERS": ".miners",
     **dict.fromkeys(("PreparedData", "prepare"), ".prepared"),
     **dict.fromkeys(("Answer", "Recognizer"), ".recognizer"),

@@ -11,6 +11,7 @@ program induction, Science 350; files and decisions of github.com/brendenlake/om
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,12 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from .data import DataError, Preprocessing
 from .data.preprocessing import has_bright_border, invert
 from .data.tree import FileEntry, list_tree
-from .embedding import embed
 
 LABELS_FILE = "class_labels.txt"
 RESAMPLES = 10_000
@@ -255,15 +255,16 @@ def _dark_paper(runs: LakeRuns) -> LakeRuns:
 
 
 def evaluate_on_runs(
-    encoder: nn.Module, preprocessing: Preprocessing, path: Path, *, unit_norm: bool
+    embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    preprocessing: Preprocessing,
+    path: Path,
 ) -> dict[str, Any]:
     """The score of an encoder on the runs of a folder, with its interval and the baselines.
 
     Args:
-        encoder: Left in evaluation mode.
+        embed: Images (N, C, S, S) to embeddings (N, D), as a model's `network.embed`.
         preprocessing: Of its training data.
         path: As for `load_runs`.
-        unit_norm: Whether the encoder is used with embeddings of norm 1.
 
     Returns:
         Plain data: `one_shot_accuracy`, `interval` (`interval_over` runs), `protocol`,
@@ -273,7 +274,7 @@ def evaluate_on_runs(
         DataError: As for `load_runs`.
     """
     runs = load_runs(path, preprocessing)
-    embeddings = embed(encoder, torch.from_numpy(runs.images), unit_norm=unit_norm).cpu()
+    embeddings = torch.from_numpy(embed(runs.images))
     described = describe_run_score(runs, score_runs(embeddings, runs))
     return {**described, "baselines": run_baselines(path)}
 

@@ -10,7 +10,7 @@ from . import watching  # noqa: I001
 # Importing a file adds its commands, in the order in which `--help` lists them.
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing
 from . import cluster_doctor, cluster_manifests
-from . import comparing, confirming, testing
+from . import comparing, confirming, testing, evaluating
 from .app import app, main
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "comparing",
     "confirming",
     "describing",
+    "evaluating",
     "exporting",
     "main",
     "reporting",

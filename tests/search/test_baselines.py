@@ -1,6 +1,7 @@
 """What a search gives besides its trials: baselines, and models of fewer dimensions."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from toy_search import toy_options, toy_space
 
 import tripletune
 from tripletune.search import baselines
+from tripletune.search.cli import main
 from tripletune.search.export import ExportOptions, export_best, export_trial
 from tripletune.search.live import LiveTable
 from tripletune.search.runner import resume, run_search
@@ -73,6 +75,39 @@ def test_a_trial_is_exported_with_its_leading_dimensions_as_they_were_scored(
     assert model.scores["selection"]["one_shot_accuracy"] == own.last_report.sizes["8"][0]
     export_trial(study, own, tmp_path / "again", ExportOptions(max_dim=8))
     assert tripletune.load(tmp_path / "again").network.projection is not None
+
+
+def test_the_best_is_measured_in_every_way_from_the_command_line(
+    study: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*arguments: str) -> str:
+        monkeypatch.setattr(
+            "sys.argv", ["tripletune", "evaluate", str(study.folder.best), *arguments]
+        )
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    found = json.loads(printed("--json"))
+    own = found["protocols"]["5-way 1-shot over all classes"]
+    best = study.leaderboard().best
+    assert best is not None
+    assert best.last_report is not None
+    assert own["one_shot_accuracy"] == pytest.approx(best.last_report.one_shot_accuracy, abs=0.02)
+    assert own["episodes_hash"] == study.settings.episodes
+    assert set(found) == {"protocols", "retrieval", "open_world", "per_class", "worst_pairs"}
+    fresh = json.loads(printed("--json", "--fresh"))
+    assert (
+        fresh["protocols"]["5-way 1-shot over all classes"]["episodes_hash"]
+        != (own["episodes_hash"])
+    )
+    lines = printed().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("  5-way 1-shot over all classes") for line in lines)
+    assert any(line.startswith("  map at r") for line in lines)
+    assert "open world, 1-shot, 12 classes in the gallery, interval over classes" in lines
 
 
 def test_a_search_whose_baselines_cannot_be_trained_says_why_and_ends_well(

@@ -1,7 +1,7 @@
 """What a finished encoder is worth: protocols, retrieval, open world, confusions."""
 
 from .confusion import Confusion, confusion
-from .full import evaluate_embeddings, evaluate_encoder
+from .full import evaluate_embeddings, evaluate_encoder, evaluate_model
 from .open_world import Gallery, open_world
 from .protocols import protocol_name, standard_protocols
 from .retrieval import RetrievalScores, retrieval_scores
@@ -13,6 +13,7 @@ __all__ = [
     "confusion",
     "evaluate_embeddings",
     "evaluate_encoder",
+    "evaluate_model",
     "open_world",
     "protocol_name",
     "retrieval_scores",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...spaces import EvaluationConfig
-from ..data import ImageSet
+from ..data import ImageSet, TrialData
+from ..embedder import Embedder
 from ..embedding import embed
 from ..episodes import Stream, draw_episodes
 from ..prepared import PreparedData
@@ -49,6 +50,38 @@ def evaluate_encoder(
             embed(encoder, prepared.train_images, unit_norm=unit_norm),
             prepared.data.train.labels,
         ),
+        stream=stream,
+    )
+
+
+def evaluate_model(
+    model: Embedder, data: TrialData, *, stream: Stream = "search"
+) -> dict[str, Any]:
+    """Every measure of an exported model on the validation classes of its data.
+
+    Args:
+        model: From `tripletune.load`.
+        data: What it was trained and selected on.
+        stream: `search` repeats the list that selected it, `confirm` is a fresh one.
+
+    Raises:
+        ValueError: If the data are not those of the model.
+    """
+    for key, value in (
+        ("data_fingerprint", data.fingerprint),
+        ("split_hash", data.split_digest),
+    ):
+        if model.scores[key] != value:
+            raise ValueError(
+                f"data must be those of the model, whose {key} is {model.scores[key]}, got "
+                f"{value}; name them with --data"
+            )
+    embed_images = model.network.embed
+    return evaluate_embeddings(
+        torch.from_numpy(embed_images(data.validation.images)),
+        data.validation,
+        model.recipe.evaluation,
+        gallery=Gallery(torch.from_numpy(embed_images(data.train.images)), data.train.labels),
         stream=stream,
     )
 
