@@ -96,7 +96,13 @@ def importance(records: Records) -> dict[str, float]:
     Source: Watanabe, Bansal, Hutter 2023, PED-ANOVA: Efficiently Quantifying Hyperparameter
     Importance in Arbitrary Subspaces, arXiv 2304.10255.
     """
-    trials = [trial for family in records.values() for trial in _as_trials(family)]
+    rates = [
+        math.log(record.recipe.optimizer.learning_rate)
+        for family in records.values()
+        for record in _over(family)
+    ]
+    span = (min(rates, default=0.0), max(rates, default=1.0))
+    trials = [trial for family in records.values() for trial in _as_trials(family, span)]
     if len(trials) < LEAST_TRIALS:
         return {}
     values = {name: {trial.params[name] for trial in trials} for name in trials[0].params}
@@ -106,9 +112,12 @@ def importance(records: Records) -> dict[str, float]:
         for name in ("loss", "miner", "embedding_dim")
         if name in varied
     }
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of experimental parts of Optuna
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(direction="maximize")
+        optuna.logging.set_verbosity(level)
         for trial in trials:
             study.add_trial(
                 create_trial(
@@ -126,8 +135,17 @@ def importance(records: Records) -> dict[str, float]:
     return {name: share for name, share in shares.items() if math.isfinite(share)}
 
 
-def _as_trials(records: Sequence[TrialRecord]) -> list[FrozenTrial]:
-    over = [r for r in records if r.state == "complete" and r.reports]
+def _over(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.state == "complete" and record.reports]
+
+
+def _place(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others, in [0, 1]."""
+    return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.5
+
+
+def _as_trials(records: Sequence[TrialRecord], rates: tuple[float, float]) -> list[FrozenTrial]:
+    over = _over(records)
     sharp = [_sharp(record) for record in over]
     low, high = min(sharp, default=0.0), max(sharp, default=1.0)
     return [
@@ -136,15 +154,15 @@ def _as_trials(records: Sequence[TrialRecord]) -> list[FrozenTrial]:
                 "loss": record.recipe.objective.loss.name,
                 "miner": record.recipe.objective.miner.name,
                 "embedding_dim": record.recipe.encoder.embedding_dim,
-                "margin or temperature": (value - low) / (high - low) if high > low else 0.5,
-                "learning_rate": record.recipe.optimizer.learning_rate,
+                "margin or temperature": _place(value, low, high),
+                "learning_rate": _place(math.log(record.recipe.optimizer.learning_rate), *rates),
             },
             distributions={
                 "loss": CategoricalDistribution([record.recipe.objective.loss.name]),
                 "miner": CategoricalDistribution([record.recipe.objective.miner.name]),
                 "embedding_dim": CategoricalDistribution([record.recipe.encoder.embedding_dim]),
                 "margin or temperature": FloatDistribution(0.0, 1.0),
-                "learning_rate": FloatDistribution(1e-8, 10.0, log=True),
+                "learning_rate": FloatDistribution(0.0, 1.0),
             },
             value=record.reports[-1].one_shot_accuracy,
         )
