@@ -1,6 +1,7 @@
 """The folder of a study: what lies where in `runs/STUDY/`."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ from ruamel.yaml.scalarstring import walk_tree
 
 from ..cluster.storage import Storage
 from ..trainables.whole_file import whole_file
+from .differences import space_differences
+from .ownership import Owner
 
 RESERVE_BYTES = 100 * 2**20
 """Free space below which a search stops while it can still write its own end."""
@@ -58,6 +61,11 @@ class StudyFolder:
     def lock(self) -> Path:
         """Held by the process that runs the study; see `claimed`."""
         return self.path / "running.lock"
+
+    @property
+    def owner(self) -> Path:
+        """Host and process number of the one that runs the study."""
+        return self.path / "running.json"
 
     @property
     def tune(self) -> Path:
@@ -177,19 +185,30 @@ class StudyFolder:
         except OSError as error:
             raise StudyError(f"the study cannot be written to {self.path}: {error}") from error
 
-    def require_new(self) -> None:
+    def require_new(self, space: str | None = None) -> None:
         """Refuse to begin a study where there is one.
 
+        Args:
+            space: Text of the space that it shall have; None where that does not matter.
+
         Raises:
-            StudyError: With the command that goes on with the one that is there.
+            StudyError: With the difference to the one that is there, or the command that goes on
+                with it.
         """
         is_kept = self.storage is not None and self.storage.child(self.settings.name).exists()
-        if self.settings.exists() or is_kept:
-            where = self.storage if is_kept else self.path
+        if not self.settings.exists() and not is_kept:
+            return
+        place = f"study {self.name} exists in {self.storage if is_kept else self.path}"
+        found = []
+        if space is not None and self.settings.exists():
+            found = space_differences(read_yaml(self.settings)["space"], space)
+        if found:
             raise StudyError(
-                f"study {self.name} exists in {where}: go on with it by "
-                f"`{self.command('resume')}`, or choose another --name"
+                f"{place} with another space: {'; '.join(found)}. Choose another --name"
             )
+        raise StudyError(
+            f"{place}: go on with it by `{self.command('resume')}`, or choose another --name"
+        )
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -203,13 +222,16 @@ class StudyFolder:
             lock.acquire(timeout=PROBE_S)  # longer than a look of `is_claimed`
         except filelock.Timeout:
             raise StudyError(
-                f"study {self.name} is being run by another process, which holds {self.lock}: "
+                f"study {self.name} is being run by {self._owner()}, which holds {self.lock}: "
                 "stop that one first"
             ) from None
         try:
+            # Beside the lock, which is emptied by whoever tries to take it.
+            write_text(self.owner, json.dumps(Owner.this_process().to_dict()))
             self._mend_journal()
             yield
         finally:
+            self.owner.unlink(missing_ok=True)
             lock.release()
 
     def is_claimed(self) -> bool:
@@ -225,6 +247,13 @@ class StudyFolder:
         except OSError:  # a study that may only be read
             return False
 
+    def _owner(self) -> str:
+        """Who holds the lock, as a message names it."""
+        try:
+            return str(Owner(**json.loads(self.owner.read_text())))
+        except (OSError, ValueError, TypeError):  # it has the lock, but not written it yet
+            return "another process"
+
     def _mend_journal(self) -> None:
         """Cut off a last line that was not written whole (full disk, power loss).
 
@@ -233,10 +262,13 @@ class StudyFolder:
         if not self.journal.exists():
             return
         with self.journal.open("rb+") as file:
-            content = file.read()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                file.truncate(whole)
+            size = file.seek(0, os.SEEK_END)
+            begin, tail = size, b""
+            while begin and b"\n" not in tail:
+                begin = max(0, begin - 2**16)
+                file.seek(begin)
+                tail = file.read(size - begin)
+            file.truncate(begin + tail.rfind(b"\n") + 1)
 
 
 CHECKPOINT_FILE = "trial.pt"

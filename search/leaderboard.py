@@ -48,6 +48,10 @@ CSV_COLUMNS = (
     "samples",
     "draw",
     "attempts",
+    "device_seconds",
+    "peak_bytes",
+    "checkpoint",
+    "wandb_id",
     "collapsed",
     "failure",
     "recipe",
@@ -92,8 +96,14 @@ class Row:
             "encoder": labels.encoder_name(record),
             "embedding_dim": record.embedding_dim,
             "attempts": record.attempts,
+            "lost": list(record.losses),
+            "device_seconds": _finite(record.device_seconds),
+            "peak_bytes": record.peak_bytes or None,
+            "checkpoint": record.checkpoint.path if record.checkpoint else None,
+            "wandb_id": record.wandb_id,
             "collapsed": labels.is_collapsed(record),
             "failure": record.failure,
+            "traceback": record.traceback,
         }
 
     def to_csv(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from ..cluster.storage import Storage
+from .database_url import JOURNAL, checked_database
 
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes", "nsga2"]
 OBJECTIVES = ("accuracy", "embedding_dim", "device_seconds")
@@ -38,6 +39,12 @@ class SearchOptions:
         wandb: Where the trials go besides the study: `auto` is online with a W&B login and offline
             files without.
         wandb_project: W&B project.
+        database: Of the trials: `journal` is a file in the study's folder; else the URL of a
+            SQLite, PostgreSQL or MySQL database, without a password.
+        report_deadline_s: Longest wait for a report of a trial, which then fails; None is 20 times
+            the longest that was seen, at least 5 minutes.
+        trial_time_limit_s: Most seconds of a trial, over all its attempts; None is no limit.
+        keep_checkpoints: Finished trials that keep their checkpoint, the best ones.
     """
 
     trials: int = 20
@@ -56,6 +63,10 @@ class SearchOptions:
     kept_in: str | None = None
     wandb: WandbMode = "auto"
     wandb_project: str = "tripletune"
+    database: str = JOURNAL
+    report_deadline_s: float | None = None
+    trial_time_limit_s: float | None = None
+    keep_checkpoints: int = 25
 
     def __post_init__(self) -> None:
         """Refuse what can't run.
@@ -83,6 +94,15 @@ class SearchOptions:
         _check_objectives(self.objectives, self.scheduler, self.sampler)
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
+        for name in ("report_deadline_s", "trial_time_limit_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(
+                    f"{name.replace('_', ' ')[:-2]} must be > 0 seconds, got {value:g}"
+                )
+        if self.keep_checkpoints < 1:
+            raise ValueError(f"keep checkpoints must be >= 1, got {self.keep_checkpoints}")
+        object.__setattr__(self, "database", checked_database(self.database))
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values."""

@@ -1,45 +1,36 @@
 """Runs a search: space and data in, a study out."""
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ..cluster import Packing, SlotPlan, TrialResources, open_session
+from ..cluster import open_session
 from ..cluster.storage import Storage
 from ..spaces import Space
 from .datasets import StudyData, changes, load_study_data
-from .decisions import note_decision
-from .episode_scores import rung_scores
 from .export import ExportOptions, export_best
 from .families import Families
-from .folder import StudyError, StudyFolder, new_study_folder, trial_folder_name
+from .folder import StudyError, StudyFolder, new_study_folder
 from .keeping import StudyKeeper, keeping, require_shared
 from .live import LiveTable
 from .options import SearchOptions
 from .probe import plan_trials
 from .stop_request import StopRequest, disk_problem
-from .study import Study, StudySettings, versions
+from .study import Study
+from .study_settings import StudySettings, versions
 from .trackers import DashboardNotes, Tracker, WandbTracker
+from .tuning import tune_study
 
 logger = logging.getLogger(__name__)
-
-if TYPE_CHECKING:
-    from .room import Nodes
 
 TRACKER_CLOSE_S = 15.0
 """How long the end of a search waits for W&B."""
 
-INTERRUPTED_CLOSE_S = 4.0
+INTERRUPTED_CLOSE_S = 3.0
 """The same where a person, or a cluster that will kill us, waits for the end."""
-
-MAX_LOST_PROCESSES = 3
-"""How often the process of a trial may die before the trial has failed."""
 
 
 class SearchInterrupted(Exception):  # noqa: N818  # asked for, so no error
@@ -92,13 +83,13 @@ def run_search(
     folder = new_study_folder(name, Path(runs))
     if options.kept_in is not None:
         folder = replace(folder, storage=Storage.parse(options.kept_in).child(name))
-    folder.require_new()
+    space = _with_absolute_path(space)
+    folder.require_new(space.text)
     problem = disk_problem(folder)
     if problem:
         raise StudyError(f"{problem}: free some, or choose another folder with --runs")
     if options.stratify:
         Families.of(space, options.stratify)  # refuses what no choice decides
-    space = _with_absolute_path(space)
     # Before anything is written: data that cannot be used leave no study behind.
     live.message(f"loading the data of {space.name}")
     with live.progress("decoding") as progress:
@@ -110,13 +101,16 @@ def run_search(
         episodes=data.episodes,
         baselines=data.baselines,
         versions=versions(),
+        database=options.database,
     )
     with ExitStack() as claim:
 
         def create() -> Study:
             folder.make()
             claim.enter_context(folder.claimed())
-            return Study.create(folder, settings)
+            study = Study.create(folder, settings)
+            claim.enter_context(study.storage_claimed())
+            return study
 
         return _run(folder, create, space, options, data, live, trackers)
 
@@ -145,7 +139,7 @@ def resume(
     """
     options = options or SearchOptions.from_dict(dict(study.settings.options))
     live = live or LiveTable.silent()
-    with study.folder.claimed():
+    with study.claimed():
         live.message(f"loading the data of {study.name}")
         with live.progress("decoding") as progress:
             data = load_study_data(study.space, live.message, progress)
@@ -217,6 +211,8 @@ def _start(
     keeper: StudyKeeper | None,
 ) -> Study:
     """As `_run`, with the study claimed."""
+    from .shipping import ship  # imports Ray
+
     with ExitStack() as watched:
         watched.enter_context(stop.on_signals())
         trackers: list[Tracker] = [*([] if keeper is None else [keeper]), live, *more]
@@ -248,13 +244,16 @@ def _start(
                 study=study.name,
                 slots=plan.concurrency,
             )
-            _tune(
+            tune_study(
                 study,
                 space,
                 options,
                 plan,
                 packing,
-                data,
+                {
+                    key: ship(value, is_one_machine=options.address is None)
+                    for key, value in data.datasets.items()
+                },
                 trackers,
                 stop,
                 session_lives_on=session.is_borrowed,
@@ -275,140 +274,6 @@ def _start(
             raise interruption
         live.message(str(interruption))
     return study
-
-
-def _tune(
-    study: Study,
-    space: Space,
-    options: SearchOptions,
-    plan: SlotPlan,
-    packing: Packing,
-    data: StudyData,
-    trackers: Sequence[Tracker],
-    should_stop: Callable[[], bool],
-    *,
-    session_lives_on: bool,
-    nodes: "Nodes",
-    say: Callable[[str], None],
-) -> None:
-    """Let Ray Tune run what the study hands out."""
-    # ray.tune takes seconds to import; commands that only read a study do without.
-    import ray
-    from ray import tune
-
-    from .baselines import baselines_beside
-    from .ending import SearchEnd, SearchStopped
-    from .ray_trial import GPUS, NUMBER, RETRY, RayTrial
-    from .room import Room, WaitingNotice
-    from .schedulers import build_scheduler
-    from .searcher import StudyRecorder, StudySearcher
-    from .shipping import ship
-
-    first = space.build(lambda _, distribution: distribution.middle)
-    shipments = {
-        key: ship(value, is_one_machine=options.address is None)
-        for key, value in data.datasets.items()
-    }
-    is_open_ended = options.address is not None and options.concurrency is None
-    trainable = tune.with_parameters(RayTrial, datasets=shipments)
-
-    def resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        share = TrialResources(plan.resources.cpus, config[GPUS])
-        return tune.PlacementGroupFactory([share.bundle])
-
-    searcher = StudySearcher(
-        study,
-        space,
-        num_trials=options.trials,
-        threads=max(1, int(plan.resources.cpus)),
-        packing=packing,
-        room=Room(nodes, plan, is_fixed=not is_open_ended),
-        families=Families.of(space, options.stratify) if options.stratify else None,
-    )
-    recorder = StudyRecorder(study, trackers, packing=packing, try_again=searcher.try_again)
-    start = study.folder.num_starts()
-    end = SearchEnd(should_stop, session_lives_on=session_lives_on)
-    beside = (
-        nullcontext()
-        if not options.baselines
-        else baselines_beside(
-            study, first, shipments[first.data.key], plan.resources, should_stop, say
-        )
-    )
-    with _quiet_tune():
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, resources),
-            tune_config=tune.TuneConfig(
-                num_samples=-1,
-                search_alg=searcher,
-                scheduler=build_scheduler(
-                    options.scheduler,
-                    max_steps=first.budget.steps,
-                    report_every=first.budget.report_every,
-                    past=study.records(),
-                    read_scores=partial(rung_scores, study.folder),
-                    explain=partial(note_decision, study.folder.decisions),
-                ),
-                max_concurrent_trials=options.trials if is_open_ended else plan.concurrency,
-                # A new actor costs seconds (torch's import), a reused one hundredths.
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial_folder_name(
-                    trial.config[NUMBER], trial.config[RETRY]
-                ),
-            ),
-            run_config=tune.RunConfig(
-                name=f"start-{start:03d}",
-                storage_path=study.folder.tune_address,
-                callbacks=[recorder, end, WaitingNotice(say, nodes, plan)],
-                stop=end,
-                checkpoint_config=tune.CheckpointConfig(
-                    checkpoint_frequency=1, checkpoint_at_end=True, num_to_keep=2
-                ),
-                failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES - 1),
-                verbose=0,
-            ),
-        )
-        try:
-            with beside, suppress(SearchStopped):
-                tuner.fit()
-        except (OSError, ray.exceptions.RayError, tune.TuneError) as error:
-            raise StudyError(
-                f"the search failed: {error}. What was finished is kept; go on with: "
-                f"{study.folder.command('resume')}"
-            ) from error
-
-
-@contextmanager
-def _quiet_tune() -> Iterator[None]:
-    """Tune without its own files and words: the study and the live table have them."""
-    settings = {
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        # Our own handlers stop the search between two events.
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",
-        # A failed trial's result has a reason instead of a metric.
-        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-        "RAY_AIR_NEW_OUTPUT": "0",
-    }
-    from ray.tune.execution import class_cache
-
-    # Tune would copy the keys of a bucket from here to the trials by a way that ends in Ray's
-    # logs; the nodes have their own.
-    copied = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    class_cache.ENV_VARS_TO_PROPAGATE -= copied
-    before = {name: os.environ.get(name) for name in settings}
-    level = logging.getLogger("ray.tune").level
-    os.environ.update(settings)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        class_cache.ENV_VARS_TO_PROPAGATE |= copied
-        logging.getLogger("ray.tune").setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _end(trackers: Sequence[Tracker], study: Study) -> None:

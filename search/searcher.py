@@ -1,41 +1,31 @@
-"""What Ray Tune tries next, and where everything it reports goes: the study."""
+"""What Ray Tune tries next: what the study hands out."""
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from ray.exceptions import RayActorError
-from ray.tune import Callback
-from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
 from ..cluster import Packing, shape_of
 from ..spaces import Space, Value
-from ..trainables.report import Report
 from .families import Families
+from .folder import StudyError
 from .leaderboard import METRIC
 from .ray_trial import (
-    EPISODE_SCORES,
-    FAILURE,
     GPUS,
+    LAST_STEP,
     NUMBER,
-    OUT_OF_MEMORY,
-    PEAK_BYTES,
     RECIPE,
-    REPORT,
-    RESERVE_SCORES,
     RESUME_FROM,
     RETRY,
     THREADS,
-    TRACEBACK,
     USES_GPU,
 )
 from .records import TrialRecord
 from .samplers import SpaceExhausted
+from .stop_request import StopRequest
 from .study import Study
-from .trackers import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +44,7 @@ class StudySearcher(Searcher):
         num_trials: int,
         threads: int,
         packing: Packing,
+        stop: StopRequest,
         room: Callable[[], int],
         families: Families | None = None,
     ) -> None:
@@ -65,6 +56,7 @@ class StudySearcher(Searcher):
             num_trials: Of the whole study, those of earlier starts included.
             threads: CPU threads of a trial.
             packing: Decides what share of a GPU a trial reserves.
+            stop: Once it has a reason, no trial begins any more.
             room: How many trials may be under way now.
             families: Decide the family of a new trial; None leaves that to the sampler.
         """
@@ -76,6 +68,7 @@ class StudySearcher(Searcher):
         self._threads = threads
         self._packing = packing
         self._room = room
+        self._stop = stop
         self._live: set[str] = set()
         self._retries: Counter[int] = Counter()
         records = study.records()
@@ -84,7 +77,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Configuration of the next trial, or Ray Tune's word that there is none left."""
-        if len(self._live) >= self._room():
+        if self._stop.reason is not None or len(self._live) >= self._room():
             return None
         if self._unfinished:
             record = self._unfinished.popleft()
@@ -95,6 +88,9 @@ class StudySearcher(Searcher):
                 logger.warning("the search ends early: %s", exhausted)
                 self._num_trials = self._num_asked
                 return self.suggest(trial_id)
+            except StudyError as error:
+                self._stop.give_up(str(error))
+                return None
             self._num_asked += 1
         elif self._live:
             return None  # one of them may have to be tried again
@@ -109,7 +105,8 @@ class StudySearcher(Searcher):
             USES_GPU: gpus > 0,
             GPUS: gpus,
             RETRY: self._retries[record.number],
-            RESUME_FROM: self._study.folder.checkpoint_addresses(record.number),
+            RESUME_FROM: self._checkpoints(record),
+            LAST_STEP: record.last_report.step if record.last_report else 0,
         }
 
     def _given(self) -> Mapping[str, Value]:
@@ -117,6 +114,10 @@ class StudySearcher(Searcher):
         if self._families is None:
             return {}
         return self._families.next(self._study.records(), self._num_trials)
+
+    def _checkpoints(self, record: TrialRecord) -> list[str]:
+        """Of a trial that was started before; looking for those of a new one takes time."""
+        return self._study.folder.checkpoint_addresses(record.number) if record.attempts else []
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -138,99 +139,3 @@ class StudySearcher(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         """Nothing of the study goes into Tune's own files."""
         return {}
-
-
-class StudyRecorder(Callback):
-    """Writes every result to the study as it comes in, then tells the trackers."""
-
-    def __init__(
-        self,
-        study: Study,
-        trackers: Sequence[Tracker],
-        *,
-        packing: Packing,
-        try_again: Callable[[TrialRecord], None],
-    ) -> None:
-        """Record into a study.
-
-        Args:
-            study: Where to.
-            trackers: Told after the study; one that raises costs a warning and is dropped.
-            packing: Told what memory trials need, and asked what to do when there is too little.
-            try_again: Takes the trials that ran out of memory and may be tried again.
-        """
-        self._packing = packing
-        self._try_again = try_again
-        self._starved: set[int] = set()
-        self._study = study
-        self._trackers = list(trackers)
-        self._failures: dict[int, tuple[str, str]] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing of the study goes into Tune's own files."""
-        return {}
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Count the start."""
-        number = trial.config[NUMBER]
-        self._study.start(number)
-        self._tell("trial_started", self._study.record(number))
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Keep the report, or the reason of a failure."""
-        number = trial.config[NUMBER]
-        if FAILURE in result:
-            self._failures[number] = (result[FAILURE], result[TRACEBACK])
-            if result[OUT_OF_MEMORY]:
-                self._starved.add(number)
-            return
-        if result[PEAK_BYTES]:
-            self._packing.measured(shape_of(self._study.record(number).recipe), result[PEAK_BYTES])
-        attempt = self._study.record(number).attempts
-        report = replace(Report(**result[REPORT]), attempt=attempt)
-        # Before the report: what the journal tells has its scores.
-        self._study.keep_episode_scores(
-            number, report.step, result[EPISODE_SCORES], result.get(RESERVE_SCORES)
-        )
-        # Tune tells the end only when the checkpoint is written; the verdict is kept at once.
-        if self._study.report(number, report, is_last=bool(result.get(DONE))):
-            self._tell("trial_reported", number, attempt, report)
-
-    def on_trial_complete(
-        self, iteration: int, trials: list[Any], trial: Any, **info: Any
-    ) -> None:
-        """Tell how the trial ended."""
-        number = trial.config[NUMBER]
-        if number in self._starved:
-            self._starved.remove(number)
-            may_retry = self._packing.out_of_memory(number, trial.config[GPUS])
-            if may_retry:
-                reason, _ = self._failures.pop(number)
-                logger.info("trial %d is tried again: %s", number, reason)
-                self._try_again(self._study.record(number))
-                return
-        if number in self._failures:
-            record = self._study.fail(number, *self._failures.pop(number))
-        else:
-            record = self._study.finish(number)
-        self._tell("trial_ended", record)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial whose process died more often than it may be started again."""
-        details = str(trial.get_error()).strip()
-        reason = (
-            f"its process was lost {trial.num_failures} times"
-            if isinstance(trial.get_pickled_error(), RayActorError)
-            else details.splitlines()[-1]
-        )
-        self._tell("trial_ended", self._study.fail(trial.config[NUMBER], reason, details))
-
-    def _tell(self, event: str, *arguments: object) -> None:
-        for tracker in list(self._trackers):
-            try:
-                getattr(tracker, event)(*arguments)
-            except Exception:  # a tracker must never cost a trial
-                self._trackers.remove(tracker)
-                logger.warning("%s failed and is not told any more", tracker, exc_info=True)

@@ -1,140 +1,126 @@
-"""A study: every trial of a search, kept by Optuna in the study's folder.
+"""A study: every trial of a search, kept by Optuna in the study's storage.
 
-The journal is the truth. What Ray Tune, W&B and the leaderboard show is made from it and can be
+The storage is the truth. What Ray Tune, W&B and the leaderboard show is made from it and can be
 made again; a search that was killed goes on from what it holds.
 """
 
-import platform
-import warnings
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, Literal
 
 import numpy as np
 import optuna
 from numpy.typing import ArrayLike, NDArray
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from .. import __version__
 from ..cluster.storage import Storage
-from ..spaces import Distribution, Recipe, Space, Value
+from ..spaces import Space, Value
 from ..trainables.report import Report
 from . import notebook, plots
+from . import trial_attributes as kept
 from .confirmed_finalists import confirmed_finalists
 from .episode_scores import EpisodeScores
 from .folder import StudyError, StudyFolder, read_yaml, write_yaml
 from .leaderboard import METRIC, Leaderboard
-from .records import TrialRecord
-from .records import TrialState as RecordState
+from .records import Attempt, CheckpointRecord, TrialRecord
 from .rungs import rung_steps
-from .samplers import RecipeSampler, SpaceExhausted, build_sampler
+from .samplers import RecipeSampler, SpaceExhausted
+from .storage import StudyStorage, open_storage
+from .study_settings import SETTINGS, require_free
+from .study_settings import StudySettings as StudySettings
+from .study_settings import versions as versions
 from .suggesting import suggest
+from .suggestions import middle, quiet_optuna, sampler_of
 from .under_dim import under_dim
 
-REPORT = "report"
-FAILURE = "failure"
-RECIPE = "recipe"
-ATTEMPTS = "attempts"
-COLLAPSED = "collapsed"
-IS_OVER = "is_over"
 SLOTS = "slots"
 
 NOTE_CHARACTERS = 2045
 """Longest piece of a note."""
 
-STATES: Mapping[TrialState, RecordState] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
-
-
-@dataclass(frozen=True)
-class StudySettings:
-    """What a study was started with; `study.yaml` holds it.
-
-    Attributes:
-        space: Text of the space file, command-line overrides written in.
-        options: Of the search: trials, seed, scheduler, slots.
-        data: One entry a data section of the space: fingerprint, split, preprocessing, notes.
-        episodes: Hash of the frozen episodes.
-        baselines: Scores on the same episodes that need no training, by name.
-        versions: Of Python and the packages that the numbers depend on.
-    """
-
-    space: str
-    options: Mapping[str, Any]
-    data: Mapping[str, Mapping[str, Any]]
-    episodes: str
-    baselines: Mapping[str, Mapping[str, Any]]
-    versions: Mapping[str, str]
-
 
 class Study:
-    """The trials of one search; reads and writes its storage, starts nothing."""
+    """The trials of one search; reads and writes its storage, starts nothing.
 
-    def __init__(self, folder: StudyFolder, settings: StudySettings, study: optuna.Study) -> None:
+    One process writes: the one that holds the study's claim. It keeps the running trials in
+    memory, and so reads nothing back.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        settings: StudySettings,
+        study: optuna.Study,
+        storage: StudyStorage,
+    ) -> None:
         """Use `Study.create` or `Study.open`."""
         self.folder = folder
         self.settings = settings
         self._study = study
-        self._running: dict[int, optuna.Trial] = {}
+        self._storage = storage
+        self._ids: dict[int, int] = {}
+        self._has_looked_for_half_asked = False
+        self._live: dict[int, TrialRecord] = {}
+        self._over: dict[int, TrialRecord] = {}
 
     @classmethod
     def create(cls, folder: StudyFolder, settings: StudySettings) -> "Study":
         """Make a study in a folder of its own.
 
         Raises:
-            StudyError: If there already is one, or the folder cannot be written.
+            StudyError: If there already is one, here or in the database, or the folder or the
+                database cannot be written.
         """
         folder.require_new()
         folder.make()
+        space = Space.from_text(settings.space, origin=folder.name)
         try:
-            with _quiet_optuna():
+            storage = open_storage(settings.database, folder.journal)
+            with quiet_optuna():
                 study = optuna.create_study(
-                    storage=_storage(folder),
-                    sampler=_sampler(settings, folder.name),
+                    storage=storage.optuna,
+                    sampler=sampler_of(settings.options, space),
                     study_name=folder.name,
                     direction="maximize",
                     # A start that was cut off before the settings were written left an empty one.
                     load_if_exists=True,
                 )
+                require_free(folder, settings, study)
                 study.set_metric_names([METRIC])
             if not study.trials:
-                space = Space.from_text(settings.space, origin=folder.name)
-                for point in (*space.points, _middle(space)):
+                for point in (*space.points, middle(space)):
                     study.enqueue_trial(dict(point), skip_if_exists=True)
+            study.set_user_attr(SETTINGS, asdict(settings))
+            storage.flush()
             # Written last: a folder without it is not a study yet.
             write_yaml(folder.settings, asdict(settings))
         except OSError as error:
             raise StudyError(f"the study cannot be written to {folder.path}: {error}") from error
-        return cls(folder, settings, study)
+        return cls(folder, settings, study, storage)
 
     @classmethod
     def open(cls, folder: StudyFolder) -> "Study":
         """Open a study that exists.
 
         Raises:
-            StudyError: If its files cannot be read.
+            StudyError: If its files or its database cannot be read.
         """
         try:
             settings = StudySettings(**read_yaml(folder.settings))
             kept_in = settings.options.get("kept_in")
             if kept_in is not None and folder.storage is None:
                 folder = replace(folder, storage=Storage.parse(kept_in).child(folder.name))
-            study = optuna.load_study(
-                study_name=folder.name,
-                storage=_storage(folder),
-            )
-            study.sampler = _sampler(settings, str(folder.settings))
+            storage = open_storage(settings.database, folder.journal)
+            study = optuna.load_study(study_name=folder.name, storage=storage.optuna)
+            space = Space.from_text(settings.space, origin=str(folder.settings))
+            study.sampler = sampler_of(settings.options, space)
+        except StudyError:
+            raise
         except Exception as error:  # whatever YAML, Optuna or the file system say
             raise StudyError(f"the study in {folder.path} cannot be read: {error}") from error
-        return cls(folder, settings, study)
+        return cls(folder, settings, study, storage)
 
     @property
     def name(self) -> str:
@@ -151,7 +137,7 @@ class Study:
     def records(self) -> tuple[TrialRecord, ...]:
         """Every trial, by number."""
         trials = self._study.get_trials(deepcopy=False)
-        return tuple(_record(trial) for trial in trials if RECIPE in trial.user_attrs)
+        return tuple(self._record(trial) for trial in trials if kept.RECIPE in trial.user_attrs)
 
     def record(self, number: int) -> TrialRecord:
         """One trial.
@@ -159,13 +145,16 @@ class Study:
         Raises:
             StudyError: If the study has no trial of that number.
         """
+        known = self._live.get(number) or self._over.get(number)
+        if known is not None:
+            return known
         trials = self._study.get_trials(deepcopy=False)
-        if not 0 <= number < len(trials) or RECIPE not in trials[number].user_attrs:
+        if not 0 <= number < len(trials) or kept.RECIPE not in trials[number].user_attrs:
             raise StudyError(
                 f"study {self.name} has no trial {number}: it has {len(self.records())}, numbered "
                 "from 0"
             )
-        return _record(trials[number])
+        return self._record(trials[number])
 
     def episode_scores(self, number: int, step: int | None = None) -> NDArray[np.float32] | None:
         """Accuracy of each frozen episode at a report; see `EpisodeScores`.
@@ -201,11 +190,11 @@ class Study:
         Args:
             max_dim: Ranks them as models of at most so many dimensions, see `under_dim`.
         """
-        records, kept = self.records(), EpisodeScores(self.folder.episodes)
+        records, beside = self.records(), EpisodeScores(self.folder.episodes)
         if max_dim is not None:
             records = under_dim(records, max_dim)
         scores = {
-            record.number: kept.read(record.number, record.last_report.step)
+            record.number: beside.read(record.number, record.last_report.step)
             for record in records
             if record.last_report and record.size is None
         }
@@ -230,8 +219,33 @@ class Study:
 
     # ---- writing -------------------------------------------------------------------------------
 
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the study for this process alone, in its folder and in its database.
+
+        Raises:
+            StudyError: If another process runs it; with that one's host and process number.
+        """
+        with self.folder.claimed(), self.storage_claimed():
+            yield
+
+    @contextmanager
+    def storage_claimed(self) -> Iterator[None]:
+        """The same where the folder is held already."""
+        self._forget()
+        with self._storage.claimed(self.name):
+            try:
+                yield
+            finally:
+                self._storage.flush()
+                self._forget()
+
     def ask(self, space: Space, given: Mapping[str, Value] | None = None) -> TrialRecord:
         """A new trial: Optuna's next suggestion as a recipe that the study does not have yet.
+
+        What is suggested depends on the seed, the trial's number and the trials before it, not on
+        the process that asks: a trial that was cut off before it had its recipe is asked for
+        again.
 
         Args:
             space: What may be tried.
@@ -240,24 +254,34 @@ class Study:
         Raises:
             SpaceExhausted: If the study has every recipe of the space.
         """
+        self._storage.flush()
         sampler = self._study.sampler
         assert isinstance(sampler, RecipeSampler), "create and open build it"
         sampler.given = given or {}
-        with _quiet_optuna():
-            trial = self._study.ask()
+        with quiet_optuna():
+            trial = self._half_asked() or self._study.ask()
             try:
                 recipe = space.build(lambda name, distribution: suggest(trial, name, distribution))
             except SpaceExhausted:
                 self._study.tell(trial, state=TrialState.FAIL)
                 raise
-        trial.set_user_attr(RECIPE, recipe.to_dict())
-        self._running[trial.number] = trial
-        return TrialRecord(trial.number, "running", recipe, (), 0, None)
+        trial.set_user_attr(kept.RECIPE, recipe.to_dict())
+        self._storage.flush()
+        self._ids[trial.number] = trial._trial_id
+        record = TrialRecord(trial.number, "running", recipe, (), 0, None)
+        self._live[trial.number] = record
+        return record
 
-    def start(self, number: int) -> None:
-        """Count one more start of a trial."""
-        trial = self._trial(number)
-        trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
+    def start(self, number: int, *, cpus: float = 1.0, gpus: float = 0.0) -> TrialRecord:
+        """Count one more start of a trial, with the share of the machines that it holds."""
+        record = self._running(number)
+        began = time.time()
+        attempts = record.attempts + 1
+        span = {"began": began, "gpus": gpus, "cpus": cpus}
+        self._keep(number, {kept.ATTEMPTS: attempts, kept.attempt_key(attempts): span})
+        attempt = Attempt(began, began, gpus, cpus)
+        self._live[number] = replace(record, attempts=attempts, log=(*record.log, attempt))
+        return self._live[number]
 
     def report(self, number: int, report: Report, *, is_last: bool = False) -> bool:
         """Keep a report of a running trial.
@@ -270,15 +294,24 @@ class Study:
         Returns:
             Whether it was new; the first report of a step stands.
         """
-        trial = self._trial(number)
-        key = f"{REPORT}:{report.step:08d}"
-        if key in trial.user_attrs:
+        record = self._running(number)
+        if record.reports and report.step <= record.reports[-1].step:
             return False
+        at = time.time()
+        content = {**report.to_dict(), kept.AT: at}
         # In this order: what is cut off in between is written when the step is reported again.
-        trial.report(report.one_shot_accuracy, report.step)
-        if is_last:
-            trial.set_user_attr(IS_OVER, True)
-        trial.set_user_attr(key, report.to_dict())
+        over = {kept.IS_OVER: True} if is_last else {}
+        self._keep(
+            number,
+            {**over, kept.report_key(report.step): content},
+            values={report.step: report.one_shot_accuracy},
+        )
+        log = record.log and (*record.log[:-1], replace(record.log[-1], last=at))
+        self._live[number] = replace(
+            record,
+            reports=(*record.reports, report),
+            log=log,
+        )
         return True
 
     def keep_episode_scores(
@@ -291,6 +324,28 @@ class Study:
         if reserve is not None:
             EpisodeScores(self.folder.reserve).keep(number, step, reserve, rungs=rungs)
 
+    def note(
+        self,
+        number: int,
+        *,
+        checkpoint: CheckpointRecord | None = None,
+        wandb_id: str | None = None,
+        lost: Literal["process", "node"] | None = None,
+    ) -> TrialRecord:
+        """Keep what became known of a running trial."""
+        record = self._running(number)
+        if checkpoint is not None:
+            self._keep(number, {kept.CHECKPOINT: asdict(checkpoint)})
+            record = replace(record, checkpoint=checkpoint)
+        if wandb_id is not None and wandb_id != record.wandb_id:
+            self._keep(number, {kept.WANDB_ID: wandb_id})
+            record = replace(record, wandb_id=wandb_id)
+        if lost is not None:
+            record = replace(record, losses=(*record.losses, lost))
+            self._keep(number, {kept.LOSSES: list(record.losses)})
+        self._live[number] = record
+        return record
+
     def finish(self, number: int) -> TrialRecord:
         """End a trial by what it reported: complete, pruned, or pruned and infeasible.
 
@@ -299,17 +354,19 @@ class Study:
         infeasible, not as bad.
         """
         record = self.record(number)
+        if record.state != "running":
+            return record
         last = record.last_report
         if last is None:
             return self.fail(number, "it ended without a report")
+        self._storage.flush()
         if last.is_collapsed:
-            self._trial(number).set_constraint(COLLAPSED, 1.0)
+            optuna.Trial(self._study, self._id(number)).set_constraint(kept.COLLAPSED, 1.0)
         if last.step >= record.recipe.budget.steps:
             self._study.tell(number, last.one_shot_accuracy, skip_if_finished=True)
-        else:
-            self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-        self._running.pop(number, None)
-        return self.record(number)
+            return self._ended(replace(record, state="complete"))
+        self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+        return self._ended(replace(record, state="pruned"))
 
     def fail(self, number: int, reason: str, details: str = "") -> TrialRecord:
         """End a trial that cannot go on.
@@ -319,13 +376,17 @@ class Study:
             reason: One line, for the leaderboard.
             details: The traceback, where there is one.
         """
-        trial = self._trial(number)
-        trial.set_user_attr(FAILURE, reason)
-        if details:
-            trial.set_user_attr("traceback", details)
+        record = self._running(number)
+        now = time.time()
+        details = details[-kept.MAX_TRACEBACK :]
+        about = {kept.FAILURE: reason, kept.ENDED: now}
+        self._keep(number, about | ({kept.TRACEBACK: details} if details else {}))
+        self._storage.flush()
         self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-        self._running.pop(number, None)
-        return self.record(number)
+        log = record.log and (*record.log[:-1], replace(record.log[-1], last=now))
+        return self._ended(
+            replace(record, state="failed", failure=reason, traceback=details or None, log=log)
+        )
 
     def set_slots(self, slots: int) -> None:
         """Keep how many trials this start runs at a time, for who watches it."""
@@ -333,10 +394,7 @@ class Study:
 
     def describe(self, number: int, attributes: Mapping[str, str]) -> None:
         """Name a running trial where Optuna's dashboard shows it."""
-        trial = self._trial(number)
-        for name, value in attributes.items():
-            if trial.user_attrs.get(name) != value:
-                trial.set_user_attr(name, value)
+        self._keep(number, attributes)
 
     def write_note(self, text: str, number: int | None = None) -> None:
         """Write a note in Markdown as optuna-dashboard (0.21) keeps it, over an earlier one.
@@ -366,99 +424,86 @@ class Study:
         """Keep the options of the newest start, with which a `resume` without any goes on."""
         self.settings = replace(self.settings, options=dict(options))
         write_yaml(self.folder.settings, asdict(self.settings))
+        self._study.set_user_attr(SETTINGS, asdict(self.settings))
 
     def keep_baselines(self, scores: Mapping[str, Mapping[str, Any]]) -> None:
         """Add scores that were trained beside the trials, by name."""
         plain = {name: dict(score) for name, score in scores.items()}
         self.settings = replace(self.settings, baselines={**self.settings.baselines, **plain})
         write_yaml(self.folder.settings, asdict(self.settings))
+        self._study.set_user_attr(SETTINGS, asdict(self.settings))
 
     def settle(self) -> None:
         """End what an earlier start left half told.
 
-        A trial cut off between Optuna's suggestion and the recipe never was one. A trial that was
-        stopped early, but killed before that was told, must not go on: it had its verdict.
+        A trial that was stopped early, but killed before that was told, must not go on: it had its
+        verdict. One that failed has its reason.
         """
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if RECIPE not in trial.user_attrs:
-                self._study.tell(trial.number, state=TrialState.FAIL)
-            elif IS_OVER in trial.user_attrs:
-                record = _record(trial)
-                # At the end of its budget the last checkpoint may be missing: then it is queued.
-                if record.reports and record.reports[-1].step < record.recipe.budget.steps:
-                    self.finish(trial.number)
+            if kept.RECIPE not in trial.user_attrs:
+                continue  # asked for again
+            record = self._running(trial.number)
+            if record.failure is not None:
+                self.fail(trial.number, record.failure, record.traceback or "")
+                continue
+            is_over = kept.IS_OVER in trial.user_attrs and record.last_report is not None
+            # At the end of its budget the last checkpoint may be missing: then it is queued.
+            if is_over and record.reports[-1].step < record.recipe.budget.steps:
+                self.finish(trial.number)
 
-    def _trial(self, number: int) -> optuna.Trial:
-        """Optuna's handle of a running trial, also of one that an earlier process asked for."""
-        if number not in self._running:
-            frozen = self._study.get_trials(deepcopy=False)[number]
-            self._running[number] = optuna.Trial(self._study, frozen._trial_id)
-        return self._running[number]
+    def flush(self) -> None:
+        """Return when everything written so far is on the disk."""
+        self._storage.flush()
 
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        """Of a trial that has a recipe; one that is over is read once."""
+        number = trial.number
+        known = self._live.get(number) or self._over.get(number)
+        if known is None:
+            known = kept.record_of(trial)
+            if known.state != "running":
+                self._over[number] = known
+        return known
 
-def versions() -> dict[str, str]:
-    """Versions that the numbers of a study depend on."""
-    packages = ("torch", "torchvision", "ray", "optuna", "numpy")
-    return {
-        "tripletune": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
+    def _running(self, number: int) -> TrialRecord:
+        """A trial that this process writes."""
+        if number not in self._live:
+            self._live[number] = self.record(number)
+        return self._live[number]
 
+    def _ended(self, record: TrialRecord) -> TrialRecord:
+        self._storage.flush()
+        self._live.pop(record.number, None)
+        self._ids.pop(record.number, None)
+        self._over[record.number] = record
+        return record
 
-def _storage(folder: StudyFolder) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(folder.journal)))
+    def _forget(self) -> None:
+        """What another process may have changed is read again."""
+        self._live.clear()
+        self._ids.clear()
+        self._has_looked_for_half_asked = False
 
+    def _keep(
+        self,
+        number: int,
+        attributes: Mapping[str, Any],
+        values: Mapping[int, float] | None = None,
+    ) -> None:
+        self._storage.keep(self._id(number), values or {}, attributes)
 
-def _sampler(settings: StudySettings, origin: str) -> optuna.samplers.BaseSampler:
-    """What the options name, over the study's space; studies of an older version had `tpe`."""
-    options = settings.options
-    space = Space.from_text(settings.space, origin=origin)
-    with _quiet_optuna():
-        return build_sampler(
-            options.get("sampler", "tpe"),
-            space,
-            int(options["seed"]),
-            options.get("objectives", ("accuracy",)),
-        )
+    def _id(self, number: int) -> int:
+        """Optuna's id of a running trial, which is another than its number in a database."""
+        if number not in self._ids:
+            self._ids[number] = self._study.get_trials(deepcopy=False)[number]._trial_id
+        return self._ids[number]
 
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Use Optuna without its log line, and what it calls experimental without a warning."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
-
-
-def _middle(space: Space) -> dict[str, Value]:
-    """The first trial of a study: the middle of every range, the first of every choice.
-
-    Whoever writes a space puts the likeliest values there, so that the others meet a good rival.
-    """
-    values: dict[str, Value] = {}
-
-    def choose(name: str, distribution: Distribution) -> Value:
-        values[name] = distribution.middle
-        return distribution.middle
-
-    space.build(choose)
-    return values
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    attributes = trial.user_attrs
-    keys = sorted(key for key in attributes if key.startswith(REPORT + ":"))
-    return TrialRecord(
-        number=trial.number,
-        state=STATES[trial.state],
-        recipe=Recipe.model_validate(attributes[RECIPE]),
-        reports=tuple(Report(**attributes[key]) for key in keys),
-        attempts=attributes.get(ATTEMPTS, 0),
-        failure=attributes.get(FAILURE),
-    )
+    def _half_asked(self) -> optuna.Trial | None:
+        """A trial that was cut off between Optuna's first suggestion and its recipe."""
+        if self._has_looked_for_half_asked:
+            return None
+        self._has_looked_for_half_asked = True
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if kept.RECIPE not in trial.user_attrs:
+                return optuna.Trial(self._study, trial._trial_id)
+        return None

@@ -10,7 +10,7 @@ from .datasets import describe_data, score_baselines
 from .export import ExportOptions, write_export
 from .remote_data import localized
 from .scores import selection_scores
-from .study import versions
+from .study_settings import versions
 
 
 def train_recipe(

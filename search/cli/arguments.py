@@ -60,11 +60,11 @@ def set_values(pairs: list[str]) -> "dict[str, Value]":
     return values
 
 
-def seconds(text: str | None) -> float | None:
+def seconds(text: str | None, option: str = "--time-budget") -> float | None:
     """Seconds of `90s`, `40m`, `8h` or a bare number of seconds."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if match is None:
-        raise ValueError(f"--time-budget must be such as 90s, 40m or 8h, got {text!r}")
+        raise ValueError(f"{option} must be such as 90s, 40m or 8h, got {text!r}")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

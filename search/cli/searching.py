@@ -121,6 +121,20 @@ def search_command(
     ] = Wandb.AUTO,
     no_wandb: Annotated[bool, typer.Option("--no-wandb", help="Log nothing to W&B.")] = False,
     wandb_project: Annotated[str, typer.Option(help="W&B project.")] = "tripletune",
+    database: Annotated[
+        str | None,
+        typer.Option(help="Of the trials: sqlite:///, postgresql://, mysql://; default: a file."),
+    ] = None,
+    report_deadline: Annotated[
+        str | None,
+        typer.Option(help="A trial silent for so long fails; default: from the others' reports."),
+    ] = None,
+    trial_time_limit: Annotated[
+        str | None, typer.Option(help="A trial that takes longer fails, such as 2h.")
+    ] = None,
+    keep_checkpoints: Annotated[
+        int, typer.Option(help="Best finished trials that keep a checkpoint.")
+    ] = 25,
     as_json: JsonOption = False,
     json_lines: JsonLinesOption = False,
 ) -> None:
@@ -129,6 +143,7 @@ def search_command(
     Example: tripletune search omniglot --data images_background.zip --trials 30
     """
     from ...spaces import Space
+    from ..database_url import default_database
     from ..options import SearchOptions, gpus_of
     from ..runner import run_search
     from ..study import Study
@@ -151,6 +166,10 @@ def search_command(
         kept_in=storage,
         wandb="off" if no_wandb else wandb.value,
         wandb_project=wandb_project,
+        database=database if database is not None else default_database(),
+        report_deadline_s=seconds(report_deadline, "--report-deadline"),
+        trial_time_limit_s=seconds(trial_time_limit, "--trial-time-limit"),
+        keep_checkpoints=keep_checkpoints,
     )
     if data == "synthetic":  # a preset of its own: vectors need no encoder
         space, data = f"{space}_synthetic", None

@@ -125,6 +125,10 @@ class WandbTracker:
         self._writer = Thread(target=self._write_messages, name="wandb-writer", daemon=True)
         self._writer.start()
 
+    def run_id(self, number: int) -> str:
+        """Id of a trial's run."""
+        return RunIdentity.of(self._study_name, self._folder).trial(number)
+
     @property
     def sync_command(self) -> str:
         """What completes this study in W&B later."""

@@ -1,10 +1,12 @@
 """Fixtures of the search's tests: data on disk, and a cache that is not the user's."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres import PASSWORD, binaries, server
 from toy_search import write_images
 
 
@@ -27,3 +29,26 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     assert Path.cwd() == Path(os.path.realpath(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a PostgreSQL database; its password is in the environment, as it must be."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    # Not below pytest's folders: their paths are too long for a socket.
+    with (
+        tempfile.TemporaryDirectory(prefix="pg-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("PGPASSWORD", PASSWORD)
+        with server(Path(folder)) as url:
+            yield url
+
+
+@pytest.fixture(params=["journal", "sqlite", "postgres"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each kind of storage that a study may have, empty."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/trials.db"
+    return str(request.getfixturevalue("postgres")) if request.param == "postgres" else "journal"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from command_line import tripletune
 from PIL import Image
-from toy_search import SPACE, write_space
+from toy_search import write_space
+from toy_space import SPACE
 
 import tripletune as package
 from tripletune.search.cli import main

@@ -1,6 +1,7 @@
 """A trial that finds no memory is tried again; that is not held against it."""
 
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from toy_search import toy_options, toy_space
 
 from tripletune.cluster import GpuMemory, plan_slots
 from tripletune.cluster.packing import MAX_TRIES_WITHOUT_MEMORY
-from tripletune.search import probe, ray_trial, runner
+from tripletune.search import probe, ray_trial, tuning
 from tripletune.search.datasets import load_study_data
 from tripletune.search.options import SearchOptions, gpus_of
 from tripletune.search.probe import plan_trials
@@ -37,6 +38,14 @@ def _starving(folder: Path) -> type[RayTrial]:
     """Trials that run out of memory: at once, after three reports, or whenever they try."""
 
     class Starving(RayTrial):
+        checkpoint_share = math.inf  # after every report
+
+        def _begin(self, config: dict[str, Any]) -> None:
+            super()._begin(config)
+            assert self._trial is not None
+            with (folder / f"{config[NUMBER]}-begins").open("a") as file:
+                file.write(f"{self._trial.step}\n")
+
         def step(self) -> dict[str, Any]:
             number, trial = self._config[NUMBER], self._trial
             assert trial is not None
@@ -62,7 +71,7 @@ def study(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_trial, "RayTrial", _starving(folder))
         # No process may be lost: a retry must not be charged to that budget.
-        patch.setattr(runner, "MAX_LOST_PROCESSES", 1)
+        patch.setattr(tuning, "MAX_LOST_PROCESSES", 1)
         yield (
             run_search(
                 toy_space(images),
@@ -88,11 +97,11 @@ def test_a_trial_that_ran_out_of_memory_is_tried_again_and_completes(
 @pytest.mark.ray
 @pytest.mark.slow
 def test_it_goes_on_from_its_last_checkpoint(study: tuple[Study, Path]) -> None:
-    newest, *others = study[0].folder.checkpoints(LATE)
+    *_, last = (study[1] / f"{LATE}-begins").read_text().split()
+    assert last == "6"
+    (newest,) = study[0].folder.checkpoints(LATE)  # a trial that is over keeps its last one
     assert newest.parent.parent.name == "trial_00001-retry1"
     assert torch.load(newest, weights_only=True)["step"] == 18
-    kept = [path for path in others if path.parent.parent.name == "trial_00001"]
-    assert max(torch.load(path, weights_only=True)["step"] for path in kept) == 6
 
 
 @pytest.mark.ray

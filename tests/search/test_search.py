@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -25,7 +26,7 @@ from rich.console import Console
 from toy_search import toy_options, toy_space
 
 import tripletune
-from tripletune.search import ray_trial, runner, stop_request
+from tripletune.search import ray_trial, stop_request, tuning
 from tripletune.search.folder import StudyError, StudyFolder
 from tripletune.search.live import LiveTable
 from tripletune.search.ray_trial import NUMBER, RECIPE, RayTrial
@@ -232,6 +233,8 @@ def _faulty(folder: Path) -> type[RayTrial]:
     """Trials that go wrong by their number, after their first report."""
 
     class Faulty(RayTrial):
+        checkpoint_share = math.inf  # after every report
+
         def step(self) -> dict[str, Any]:
             number, trial = self._config[NUMBER], self._trial
             if trial is not None and number == COLLAPSE:
@@ -278,7 +281,7 @@ def faulty_study(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Stud
     """A search in which every kind of trial but the last goes wrong."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_trial, "RayTrial", _faulty(tmp_path_factory.mktemp("faults")))
-        patch.setattr(runner, "MAX_LOST_PROCESSES", 2)
+        patch.setattr(tuning, "MAX_LOST_PROCESSES", 2)
         return run_search(
             toy_space(images),
             toy_options(7, scheduler="none"),
@@ -366,9 +369,9 @@ def test_disk_that_fills_up_interrupts_the_search_and_loses_nothing(
     monkeypatch.setattr(stop_request, "DISK_CHECK_S", 0.0)
     report = Study.report
 
-    def report_and_fill(self: Study, number: int, *arguments: Any, is_last: bool) -> bool:
+    def report_and_fill(self: Study, number: int, *arguments: Any, **details: Any) -> bool:
         disk.free = 10**6 if number == 2 else disk.free
-        return report(self, number, *arguments, is_last=is_last)
+        return report(self, number, *arguments, **details)
 
     monkeypatch.setattr(Study, "report", report_and_fill)
     options = toy_options(4, scheduler="none", concurrency=1)

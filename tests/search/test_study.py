@@ -1,6 +1,8 @@
 """A study on disk: what it keeps, and what it refuses."""
 
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,30 +15,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from reports import report
-from toy_search import toy_options, toy_space
+from toy_search import toy_options, toy_settings, toy_space
 
-from tripletune.search.datasets import load_study_data
 from tripletune.search.folder import StudyError, StudyFolder, find_study, new_study_folder
 from tripletune.search.runner import resume, run_search
-from tripletune.search.study import Study, StudySettings, versions
-from tripletune.spaces import Space, Triplet
-
-
-def settings(space: Space) -> StudySettings:
-    data = load_study_data(space, print)
-    return StudySettings(
-        space=space.text,
-        options=toy_options(4).to_dict(),
-        data=data.description,
-        episodes=data.episodes,
-        baselines=data.baselines,
-        versions=versions(),
-    )
+from tripletune.search.study import Study
+from tripletune.spaces import Triplet
 
 
 @pytest.fixture
 def study(images: Path, tmp_path: Path) -> Study:
-    return Study.create(StudyFolder(tmp_path / "runs" / "toy"), settings(toy_space(images)))
+    return Study.create(StudyFolder(tmp_path / "runs" / "toy"), toy_settings(toy_space(images)))
 
 
 def optunas_own(study: Study) -> optuna.Study:
@@ -120,17 +109,17 @@ def test_conditional_parameters_are_optunas_own(study: Study) -> None:
     assert "objective.supcon.loss.temperature" in by_branch["supcon"]
 
 
-def test_trial_cut_off_before_its_recipe_is_dropped_and_does_not_count(study: Study) -> None:
+def test_trial_cut_off_before_its_recipe_is_asked_for_again(study: Study) -> None:
     study._study.ask()  # what a kill between Optuna's suggestion and the recipe leaves
     opened = Study.open(study.folder)
 
     opened.settle()
 
-    assert optunas_own(study).trials[0].state == TrialState.FAIL
     assert opened.records() == ()
-    assert opened.ask(opened.space).number == 1
     with pytest.raises(StudyError, match="has no trial 0"):
         opened.record(0)
+    assert opened.ask(opened.space).number == 0
+    assert opened.ask(opened.space).number == 1
 
 
 def test_first_trial_takes_the_middle_of_every_range_and_the_first_choice(study: Study) -> None:
@@ -178,19 +167,19 @@ def test_last_line_that_was_not_written_whole_is_cut_off(study: Study) -> None:
 def test_folder_without_settings_is_no_study_yet(images: Path, tmp_path: Path) -> None:
     space = toy_space(images)
     folder = StudyFolder(tmp_path / "runs" / "toy")
-    Study.create(folder, settings(space))
+    Study.create(folder, toy_settings(space))
     folder.settings.unlink()  # as if the start had been killed before the last file
 
-    assert Study.create(folder, settings(space)).records() == ()
+    assert Study.create(folder, toy_settings(space)).records() == ()
 
 
 def test_study_is_run_by_one_process_alone(study: Study) -> None:
     code = (
-        "import sys\n"
+        "import os, sys\n"
         "from pathlib import Path\n"
         "from tripletune.search.folder import StudyFolder\n"
         "with StudyFolder(Path(sys.argv[1])).claimed():\n"
-        "    print('claimed', flush=True)\n"
+        "    print(os.getpid(), flush=True)\n"
         "    sys.stdin.read()\n"
     )
     with subprocess.Popen(
@@ -201,8 +190,9 @@ def test_study_is_run_by_one_process_alone(study: Study) -> None:
         text=True,
     ) as other:
         assert other.stdout
-        assert other.stdout.readline() == "claimed\n"
-        with pytest.raises(StudyError, match="study toy is being run by another process"):
+        process = int(other.stdout.readline())
+        who = re.escape(f"study toy is being run by process {process} on {socket.gethostname()}")
+        with pytest.raises(StudyError, match=who):
             resume(study)
         other.kill()
         other.wait()
@@ -213,6 +203,14 @@ def test_study_is_run_by_one_process_alone(study: Study) -> None:
 def test_name_that_is_taken_is_refused_with_the_command(study: Study, images: Path) -> None:
     with pytest.raises(StudyError, match=r"study toy exists in .*`tripletune resume toy --runs"):
         run_search(toy_space(images), toy_options(2), name="toy", runs=study.folder.path.parent)
+
+
+def test_name_with_another_space_is_refused_with_the_difference(
+    study: Study, images: Path
+) -> None:
+    other = toy_space(images, budget__steps=20)
+    with pytest.raises(StudyError, match=r"with another space: budget\.steps was 18, is 20\. Ch"):
+        run_search(other, toy_options(2), name="toy", runs=study.folder.path.parent)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".hidden", "a b", "x" * 101])
@@ -239,7 +237,7 @@ def test_resume_command_can_be_typed_where_the_search_was_started(workplace: Pat
 
 def test_changed_data_are_refused_with_the_difference(images: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(images, tmp_path / "images")
-    study = Study.create(StudyFolder(tmp_path / "runs" / "toy"), settings(toy_space(copy)))
+    study = Study.create(StudyFolder(tmp_path / "runs" / "toy"), toy_settings(toy_space(copy)))
     shutil.copytree(copy / "class00", copy / "class99")
 
     with pytest.raises(

@@ -11,7 +11,8 @@ from toy_search import toy_options, toy_space
 
 from tripletune.search.datasets import load_study_data
 from tripletune.search.folder import CHECKPOINT_FILE, StudyFolder, trial_folder_name
-from tripletune.search.study import Study, StudySettings, versions
+from tripletune.search.study import Study
+from tripletune.search.study_settings import StudySettings, versions
 from tripletune.spaces import Space
 from tripletune.trainables import Trial, default_device, load_trial_data, prepare
 

@@ -4,34 +4,15 @@ from pathlib import Path
 
 from PIL import Image
 from toy import IMAGE_SIZE, image_set
+from toy_space import SPACE
 
+from tripletune.search.database_url import checked_database
+from tripletune.search.datasets import load_study_data
 from tripletune.search.options import SearchOptions
+from tripletune.search.study_settings import StudySettings, versions
 from tripletune.spaces import Space
 
 NUM_CLASSES = 16
-
-SPACE = """
-data:
-  image_size: 16
-  split: {by: class, validation: 0.5, test: 0.0}
-encoder:
-  width: 8
-  embedding_dim: {choice: [8, 16]}
-objective:
-  one_of:
-    triplet:
-      loss: {name: triplet, margin: {uniform: [0.1, 0.5]}}
-      miner: {name: {choice: [all, semi_hard]}}
-    supcon:
-      loss: {name: supcon, temperature: {log_uniform: [0.05, 0.5]}}
-batch: {classes: 6, samples: 3}
-optimizer:
-  learning_rate: {log_uniform: [1e-3, 1e-2]}
-budget: {steps: 18, report_every: 2}
-evaluation: {way: 5, episodes: 60, within: any}
-compute: {precision: fp32}
-"""
-"""Without the data's path: rungs at 2, 6 and 18 steps."""
 
 
 def write_images(folder: Path, *, num_classes: int = NUM_CLASSES, noise: float = 90.0) -> Path:
@@ -68,3 +49,17 @@ def toy_options(trials: int, **changes: object) -> SearchOptions:
         "wandb": "off",
     }
     return SearchOptions(**(values | changes))  # type: ignore[arg-type]  # each test names its own
+
+
+def toy_settings(space: Space, database: str = "journal") -> StudySettings:
+    """Settings of a study over the space, with its real data."""
+    data = load_study_data(space, print)
+    return StudySettings(
+        space=space.text,
+        options=toy_options(4).to_dict(),
+        data=data.description,
+        episodes=data.episodes,
+        baselines=data.baselines,
+        versions=versions(),
+        database=checked_database(database),
+    )

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports import report
-from toy_search import SPACE, toy_options
+from toy_search import toy_options
+from toy_space import SPACE
 
 from tripletune.search.folder import StudyFolder
-from tripletune.search.study import Study, StudySettings, versions
+from tripletune.search.study import Study
+from tripletune.search.study_settings import StudySettings, versions
 from tripletune.spaces import Space
 
 DATA = {
