@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..spaces import Recipe
 from ..trainables import PreparedData, Trial, default_device, prepare
 from ..trainables.collapse import SMALLEST_SPREAD
-from .ray_trial import _resume_newest
+from .ray_trial import resume_newest
 from .shipping import Mapped, receive
 
 if TYPE_CHECKING:
@@ -62,7 +62,11 @@ class ConfirmWorker:
             compute = recipe.compute.model_copy(update={"threads": self._threads})
             recipe = recipe.model_copy(update={"compute": compute})
         data = self._data_of(recipe)
-        trial = _resume_newest(recipe, data, [str(checkpoint)]) or Trial(recipe, data)
+
+        def load(path: Path) -> Trial:
+            return Trial.resumed(recipe, data, path)
+
+        trial = resume_newest(load, [str(checkpoint)]) or Trial(recipe, data)
         while not trial.is_done:
             trial.train_to_report()
             checkpoint.parent.mkdir(parents=True, exist_ok=True)

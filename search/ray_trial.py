@@ -8,7 +8,7 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -208,7 +208,8 @@ class RayTrial(tune.Trainable):
         def load(path: Path) -> Trial:
             return Trial.resumed(recipe, data, path)
 
-        return resume_newest(load, self._config) or Trial(recipe, data)
+        checkpoints, step = self._config[RESUME_FROM], self._config[LAST_STEP]
+        return resume_newest(load, checkpoints, at_most=step) or Trial(recipe, data)
 
     def _peak_bytes(self) -> int:
         """Most memory of the device that the trial held so far; 0 where that is not measured."""
@@ -232,23 +233,25 @@ class RayTrial(tune.Trainable):
         return default_device(is_gpu_allowed=self._config[USES_GPU])
 
 
-def resume_newest(load: "Callable[[Path], Trial]", config: Mapping[str, Any]) -> "Trial | None":
+def resume_newest(
+    load: "Callable[[Path], Trial]", checkpoints: Sequence[str], *, at_most: int = sys.maxsize
+) -> "Trial | None":
     """The trial at its newest checkpoint that can be read; a torn one was being written.
 
     Args:
         load: Reads one.
-        config: Of the trial: its checkpoints, the newest first, and the step of the last report
-            that the study has, which none of them may be ahead of.
+        checkpoints: Of the trial, the newest first.
+        at_most: Step that it must not be ahead of, that of the study's last report.
 
     Raises:
         ValueError: If a checkpoint is whole but of another recipe.
     """
-    for path in config[RESUME_FROM]:
+    for path in checkpoints:
         try:
             with local_file(path) as file:
                 trial = load(file)
         except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError, StorageError):
             continue  # what torch raises for a torn file; the next is older
-        if trial.step <= config[LAST_STEP]:
+        if trial.step <= at_most:
             return trial
     return None

@@ -1,7 +1,7 @@
 """A space divided into families: every recipe in one of them, each family with its own."""
 
 import pytest
-from toy_search import SPACE
+from toy_space import SPACE
 
 from tripletune.search.divided import families
 from tripletune.spaces import Space

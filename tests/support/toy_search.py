@@ -1,5 +1,6 @@
 """A tiny data set on disk and a tiny space over it: a trial takes about a second."""
 
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -56,7 +57,7 @@ def toy_settings(space: Space, database: str = "journal") -> StudySettings:
     data = load_study_data(space, print)
     return StudySettings(
         space=space.text,
-        options=toy_options(4).to_dict(),
+        options=json.loads(json.dumps(toy_options(4).to_dict())),
         data=data.description,
         episodes=data.episodes,
         baselines=data.baselines,

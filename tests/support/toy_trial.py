@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tripletune.search.ray_trial import RayTrial, resume_newest
+from tripletune.search.ray_trial import LAST_STEP, RESUME_FROM, RayTrial, resume_newest
 from tripletune.spaces import Recipe
 from tripletune.trainables import Trial
 from tripletune.trainables.report import Report
@@ -54,7 +54,8 @@ class ToyRayTrial(RayTrial):
         def load(path: Path) -> Trial:
             return cast(Trial, ToyTrial.resumed(recipe, path))
 
-        return resume_newest(load, self._config) or cast(Trial, ToyTrial(recipe))
+        checkpoints, step = self._config[RESUME_FROM], self._config[LAST_STEP]
+        return resume_newest(load, checkpoints, at_most=step) or cast(Trial, ToyTrial(recipe))
 
     def _reserve_scores(self, step: int) -> dict[str, Any]:
         return {}
