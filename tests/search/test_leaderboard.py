@@ -186,8 +186,14 @@ def test_json_has_the_promised_shape_and_is_valid_with_nan() -> None:
         "encoder": "conv4",
         "embedding_dim": 64,
         "attempts": 1,
+        "lost": [],
+        "device_seconds": 0,
+        "peak_bytes": None,
+        "checkpoint": None,
+        "wandb_id": None,
         "collapsed": False,
         "failure": None,
+        "traceback": None,
     }
     assert failed["one_shot_accuracy"] is None
     assert failed["failure"] == ALL_KINDS[6].failure
