@@ -19,7 +19,7 @@ from .comparison_pages import write_pages
 from .confirm import ConfirmOptions, confirm
 from .confirmation import ConfirmedRun, ConfirmFolder, rank_confirmed
 from .divided import families
-from .finalists import Family
+from .finalists import Family, finalists
 from .folder import StudyError, StudyFolder, new_study_folder, read_yaml, write_text, write_yaml
 from .live import LiveTable
 from .options import SearchOptions
@@ -95,7 +95,7 @@ def compare(
 
     Raises:
         ValueError: If the space has no two families, or the options don't fit.
-        StudyError: If there is another comparison of that name, or a family has no finished trial.
+        StudyError: If there is another comparison of that name.
         SearchInterrupted: At Ctrl-C and the like; so does `ConfirmInterrupted`.
     """
     spaces = families(space, options.per)
@@ -113,6 +113,10 @@ def compare(
         for number, (family, of_family) in enumerate(spaces.items(), start=1):
             say(f"family {number} of {len(spaces)}: {family}")
             study = _search(folder / family, of_family, options, plan.concurrency, live)
+            studies[family] = study
+            if not finalists(study.leaderboard(), 1):
+                say(f"{family} has no complete trial: it is not ranked")
+                continue
             wanted = ConfirmOptions(
                 top=1,
                 seeds=options.seeds,
@@ -124,7 +128,7 @@ def compare(
                 ),
                 address=search.address,
             )
-            studies[family] = confirm(study, wanted, say)
+            confirm(study, wanted, say)
     content = summarize(name, options, studies)
     write_text(folder / "compare.json", json.dumps(content, indent=1) + "\n")
     write_pages(folder, content, {family: study.records() for family, study in studies.items()})
