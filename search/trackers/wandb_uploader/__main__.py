@@ -45,7 +45,9 @@ def follow(lines: Iterator[str], output: IO[str]) -> None:
 
 def main() -> None:
     """Takes over standard input and output, follows the messages and ends the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver closes us when it is done
+    # The driver closes us when it is done; Ctrl-C and the stop of a Ray job are told to both.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # W&B would import it (2 s, 60 MB) to ask of every value whether it is a data frame.
     sys.modules["pandas"] = None  # type: ignore[assignment]  # how Python says: not to be had
     lines = os.fdopen(os.dup(0), encoding="utf-8")
