@@ -37,7 +37,7 @@ def baselines_beside(
         shipment: Its data.
         resources: Of a trial.
         should_stop: Asked again and again, once the trials are over and the baselines are not.
-        say: Told why there are none.
+        say: Told that they are trained, and why there are none.
     """
     import ray
 
@@ -50,6 +50,7 @@ def baselines_beside(
         max_calls=1,  # its end gives the context on a GPU back
         max_retries=0,
     )(_train)
+    say("one place trains the baselines first: untrained encoder, classifier")
     compute = recipe.compute.model_copy(update={"threads": max(1, int(resources.cpus))})
     # In a list, in which Ray does not look for what it could fetch itself.
     job = train.remote(
