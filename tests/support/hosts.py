@@ -14,6 +14,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+OWN = "/mnt"
+"""A folder that every host has, each on a disk of its own."""
+
 INIT = """
 import os, signal, time
 print("up", flush=True)
@@ -139,11 +142,12 @@ def _namespace(name: str, stack: ExitStack) -> None:
 
 def _first_process(space: str, stack: ExitStack) -> int:
     """Pid of a process that reaps; its end is the end of all others there."""
+    disks = f"mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs {OWN}"
     outer = subprocess.Popen(
         [
             *("ip", "netns", "exec", space),
             *("unshare", "-m", "-u", "-p", "-f", "--mount-proc", "--kill-child", "sh", "-c"),
-            f"mount -t tmpfs tmpfs /dev/shm && exec {sys.executable} -c '{INIT}'",
+            f"{disks} && exec {sys.executable} -c '{INIT}'",
         ],
         stdout=subprocess.PIPE,
         text=True,

@@ -29,6 +29,7 @@ HEALTH = {
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "5",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "300",
+    "RAY_worker_niceness": "0",
 }
 """A cut cable is noticed after some ten seconds, a busy machine is not taken for one."""
 
@@ -118,7 +119,7 @@ class RayHosts:
             self.end_ray(host.name)
         assert started.returncode == 0, started.stdout + started.stderr
 
-    def start_bucket(self, stack: ExitStack) -> None:
+    def start_bucket(self, afterwards: ExitStack) -> None:
         """An S3 server in memory, which ends with its host."""
         store = self.hosts["store"]
         process = subprocess.Popen(
@@ -129,9 +130,9 @@ class RayHosts:
             text=True,
         )
         assert process.stderr is not None
-        stack.callback(process.stderr.close)
-        stack.callback(process.wait)
-        stack.callback(process.kill)
+        afterwards.callback(process.stderr.close)
+        afterwards.callback(process.wait)
+        afterwards.callback(process.kill)
         lines = iter(process.stderr.readline, "")
         assert any("Running on" in line for line in lines)
         threading.Thread(target=lambda: [None for _ in lines], daemon=True).start()
@@ -194,10 +195,11 @@ class RayHosts:
 @contextmanager
 def ray_hosts() -> Iterator[RayHosts]:
     """The hosts and the bucket; Ray is started by the test."""
-    with ExitStack() as stack:
-        hosts = stack.enter_context(network(["head", "one", "two", "client", "store"]))
+    # The server's pipe ends with its host: first that, then what waits for it.
+    names = ["head", "one", "two", "client", "store"]
+    with ExitStack() as afterwards, network(names) as hosts:
         cluster = RayHosts(hosts)
-        cluster.start_bucket(stack)
+        cluster.start_bucket(afterwards)
         yield cluster
 
 
