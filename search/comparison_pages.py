@@ -63,7 +63,8 @@ def page(content: dict[str, Any], effects: Mapping[str, float]) -> list[str]:
         for name, score in content["baselines"].items()
     ]
     lines += [
-        f"| - | {name} | no seed gave a score | | | | | | |" for name in content["without_a_score"]
+        f"| - | {name} | no complete trial, or no seed gave a score | | | | | | |"
+        for name in content["without_a_score"]
     ]
     if effects:
         lines += [

@@ -132,9 +132,8 @@ def confirm(
             if (job.trial, job.seed) not in done
         ]
         total = len(chosen) * options.seeds
-        say(
-            f"{len(chosen)} finalists, {options.seeds} seeds each: {len(jobs)} of {total} to train"
-        )
+        who = "1 finalist" if len(chosen) == 1 else f"{len(chosen)} finalists"
+        say(f"{who}, {options.seeds} seeds each: {len(jobs)} of {total} to train")
         if jobs:
             _train(study, folder, jobs, options, say, progress)
         _write_ledger(study, folder, chosen)

@@ -56,7 +56,7 @@ def test_comparison_that_is_over_does_nothing_again(
 
     assert again == content
     assert [line for line in lines if "0 of 2 to train" in line] == [
-        "1 finalists, 2 seeds each: 0 of 2 to train"
+        "1 finalist, 2 seeds each: 0 of 2 to train"
     ] * 2
 
 

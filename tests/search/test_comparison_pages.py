@@ -70,7 +70,7 @@ def test_table_has_ranks_scores_intervals_and_what_each_family_spent() -> None:
     ) in lines
     assert "| 2 | supcon | semi_hard, 64-d | 0.8100 | 0.8000 | - |" in text
     assert "pixel_1nn" in text
-    assert "margin | no seed gave a score" in text
+    assert "margin | no complete trial, or no seed gave a score" in text
     assert "10 trials, 60 device-seconds per loss" in text
     assert "- loss: 0.70" in lines
     table = [line for line in lines if line.startswith("|")]

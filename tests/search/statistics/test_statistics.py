@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from tripletune.search.statistics import (
+    crossed_p_values,
     expected_optimism,
     holm,
     over_both,
@@ -104,6 +105,25 @@ def test_paired_difference_has_scipys_interval(scores: np.ndarray) -> None:
 def test_difference_of_other_episodes_is_refused() -> None:
     with pytest.raises(ValueError, match=r"episodes of first, got \(2,\) and \(3,\)"):
         paired_difference([0.1, 0.2, 0.3], [0.1, 0.2])
+
+
+def test_two_seeds_that_are_alike_by_luck_are_not_believed() -> None:
+    random = np.random.default_rng(3)
+    seeds = np.array([[0.80], [0.85]]), np.array([[0.68], [0.73]])  # the same gap, by luck
+    tables = [mean + random.normal(0, 0.05, (2, 200)) for mean in seeds]
+
+    assert crossed_p_values(tables)[0, 1] > 0.05
+
+
+def test_configurations_far_apart_over_five_seeds_are_told_apart() -> None:
+    random = np.random.default_rng(4)
+    tables = [
+        mean + random.normal(0, 0.01, (5, 1)) + random.normal(0, 0.05, (5, 200))
+        for mean in (0.9, 0.7)
+    ]
+
+    assert crossed_p_values(tables)[0, 1] < 1e-4
+    assert crossed_p_values([tables[0], tables[0][:1]])[0, 1] == 1.0
 
 
 def test_holm_corrects_each_by_those_that_are_left() -> None:
