@@ -80,11 +80,12 @@ function sortedTrials() {
   const column = columns().find((found) => found.key === ui.sort.key) || columns()[0];
   const value = column.value || ((t) => t[column.key]);
   const sign = ui.sort.down ? -1 : 1;
+  const places = new Map(DATA.trials.map((trial, index) => [trial, index]));
   return [...shownTrials()].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
     const [noX, noY] = [x === null || x === undefined, y === null || y === undefined];
     if (noX || noY) return noX - noY;
-    if (x === y) return DATA.trials.indexOf(a) - DATA.trials.indexOf(b);
+    if (x === y) return places.get(a) - places.get(b);
     return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
   });
 }
