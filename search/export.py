@@ -1,5 +1,6 @@
 """Exports the model of a study's trial."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ from ..trainables.bundle import trial_network
 from ..trainables.data import ImageSet, Preprocessing, SeriesPreprocessing, read_preprocessing
 from ..trainables.embedding_sizes import leading_projection
 from ..trainables.network import Network, Projection
-from .card import card_files
-from .folder import StudyError
+from .folder import StudyError, write_text
+from .ledger import LEDGER_FILE, Ledger
+from .model_card import card_files
+from .pareto import all_models, model_name, pareto_front
 from .records import TrialRecord
 from .remote_data import localized
-from .scores import selection_scores
+from .scores import scores_of_ledger, selection_scores
 from .study import Study
 from .under_dim import under_dim
 
@@ -36,12 +39,14 @@ class ExportOptions:
         datasets: Data of the study that are loaded already, by the key of their section.
         data_path: Where a folder or zip of the study lies now, if it was moved.
         max_dim: Most dimensions; a larger trial is followed by a rotation onto its leading ones.
+        is_onnx_wanted: Whether to add the network as an ONNX graph.
     """
 
     false_accept_rate: float | None = None
     datasets: Mapping[str, TrialData] | None = None
     data_path: str | None = None
     max_dim: int | None = None
+    is_onnx_wanted: bool = False
 
 
 def export_best(
@@ -84,6 +89,8 @@ def export_trial(
         versions=study.settings.versions,
         origin={"study": study.name, "trial": record.number, "best_of": len(study.records())},
     )
+    entries = Ledger(study.folder.path / LEDGER_FILE).entries()
+    scores |= scores_of_ledger(entries, trial=record.number)
     state = read_checkpoint(checkpoint)
     write_export(
         state,
@@ -112,6 +119,51 @@ def _shrunk(record: TrialRecord, dim: int) -> TrialRecord:
     )
 
 
+def export_pareto(
+    study: Study, folder: Path, options: ExportOptions | None = None
+) -> list[TrialRecord]:
+    """Export every model that no other beats in accuracy, embedding length and weights.
+
+    Args:
+        study: With at least one complete trial.
+        folder: Gets a folder of each model, and `pareto.json` that lists them.
+        options: Of each export.
+
+    Returns:
+        The models, as trials that `under_dim` may have shrunk.
+
+    Raises:
+        StudyError: If no trial is complete yet, or as of `export_trial`.
+        ValueError: As of `export_trial`.
+    """
+    models = all_models(study.records())
+    if not models:
+        raise StudyError(f"study {study.name} has no complete trial to export yet")
+    weights = {model.number: _num_weights(find_checkpoint(study, model)) for model in models}
+    front = pareto_front(models, weights)
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in front:
+        require_place(folder / model_name(model))
+    for model in front:
+        export_trial(study, model, folder / model_name(model), options)
+    listed = [
+        {
+            "folder": model_name(model),
+            "one_shot_accuracy": model.reports[-1].one_shot_accuracy,
+            "interval": [model.reports[-1].interval_low, model.reports[-1].interval_high],
+            "dimensions": model.embedding_dim,
+            "weights": weights[model.number],
+        }
+        for model in front
+    ]
+    write_text(folder / "pareto.json", json.dumps(listed, indent=2) + "\n")
+    return front
+
+
+def _num_weights(checkpoint: Path) -> int:
+    return sum(int(one.numel()) for one in read_checkpoint(checkpoint)["encoder"].values())
+
+
 def write_export(
     state: Mapping[str, Any],
     recipe: Recipe,
@@ -130,6 +182,7 @@ def write_export(
         validation,
         false_accept_rate=options.false_accept_rate,
         projection=projection,
+        is_onnx_wanted=options.is_onnx_wanted,
     )
     scores = {**scores, "recipe": bundle.recipe.digest}
     card = card_files(bundle, scores, preprocessing)

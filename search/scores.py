@@ -53,3 +53,28 @@ def selection_scores(
             for report in reports
         ],
     }
+
+
+def scores_of_ledger(entries: Sequence[Mapping[str, Any]], *, trial: int) -> dict[str, Any]:
+    """What came after the selection: `confirmed`, `tested` and the lines of the ledger.
+
+    Args:
+        entries: Of the study's ledger, oldest first.
+        trial: Number of the exported trial.
+
+    Returns:
+        The newest confirmation and the newest test of this trial, each None where there is none,
+        and all lines of the study: how often its test data were opened is what they count.
+    """
+
+    def newest(kind: str) -> Mapping[str, Any] | None:
+        own = [
+            entry for entry in entries if entry.get("kind") == kind and entry.get("trial") == trial
+        ]
+        return own[-1] if own else None
+
+    return {
+        "confirmed": newest("confirm"),
+        "tested": newest("test"),
+        "ledger": [dict(entry) for entry in entries],
+    }

@@ -34,6 +34,7 @@ from .embedder import (
     WEIGHTS_FILE,
 )
 from .network import Network, Projection, build_network
+from .onnx_model import check_onnx, to_onnx
 from .threads import one_thread
 from .whole_file import whole_file
 
@@ -41,7 +42,9 @@ CARD_FILE = "MODEL_CARD.md"
 CURVE_FILE = "learning_curve.png"
 NEAREST_FILE = "nearest.png"
 ONNX_FILE = "model.onnx"
-KNOWN = frozenset({*NEEDED, CARD_FILE, CURVE_FILE, NEAREST_FILE, ONNX_FILE})
+LEDGER_FILE = "ledger.jsonl"
+"""Every look at test data with the export; it outlives a new export to the same place."""
+KNOWN = frozenset({*NEEDED, CARD_FILE, CURVE_FILE, NEAREST_FILE, ONNX_FILE, LEDGER_FILE})
 """Every file that an export may hold."""
 
 MOST_IMAGES = 1000
@@ -87,6 +90,7 @@ def make_bundle(
     *,
     false_accept_rate: float | None = None,
     projection: Projection | None = None,
+    is_onnx_wanted: bool = False,
 ) -> Bundle:
     """The export of a trial.
 
@@ -97,9 +101,11 @@ def make_bundle(
         validation: Images of validation classes; no others may set a threshold.
         false_accept_rate: Of strangers, for the thresholds; see `calibrate`.
         projection: A rotation to export behind the encoder.
+        is_onnx_wanted: Whether to add the network as an ONNX graph, checked against this one.
 
     Raises:
-        ValueError: If the rate cannot be shown by so few images.
+        ValueError: If the rate cannot be shown by so few images, or ONNX is not installed.
+        RuntimeError: If the ONNX graph cannot be made, or does not agree.
     """
     recipe = recipe.model_copy(update={"compute": ComputeConfig(**state["compute"])})
     architecture, weights = _parts(state, recipe, preprocessing, projection)
@@ -116,6 +122,9 @@ def make_bundle(
         CALIBRATION_FILE: calibration.to_json().encode(),
         PROBES_FILE: _probes(network, pixels, preprocessing),
     }
+    if is_onnx_wanted:
+        files[ONNX_FILE] = to_onnx(network, pixels)
+        check_onnx(files[ONNX_FILE], network, pixels)
     return Bundle(recipe, files, network, pixels, labels, embeddings, calibration)
 
 
@@ -198,6 +207,8 @@ def write_bundle(files: Mapping[str, bytes], scores: Mapping[str, Any], folder: 
         for name, content in {**files, SCORES_FILE: text.encode() + b"\n"}.items():
             with whole_file(made / name) as file:
                 file.write(content)
+        if (folder / LEDGER_FILE).exists():
+            shutil.copy2(folder / LEDGER_FILE, made / LEDGER_FILE)
         _sync(made)
         if folder.exists():
             folder.rename(replaced)

@@ -130,6 +130,11 @@ class Recognizer:
         return self.calibrated.distance if self._threshold is None else self._threshold
 
     @property
+    def false_accept_rate(self) -> float:
+        """Share of strangers that the calibrated threshold lets pass."""
+        return self.model.calibration.rate if self._rate is None else self._rate
+
+    @property
     def calibrated(self) -> Threshold:
         """The entry of the calibration for a gallery of this size."""
         return self.model.calibration.threshold(max(1, len(self.gallery)), self._rate)

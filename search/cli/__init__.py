@@ -11,6 +11,7 @@ from . import watching  # noqa: I001
 from . import searching, results, exporting, reporting, wandb, training, cluster, describing
 from . import cluster_doctor, cluster_manifests
 from . import comparing, confirming, testing, evaluating
+from . import recognizing
 from .app import app, main
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "evaluating",
     "exporting",
     "main",
+    "recognizing",
     "reporting",
     "results",
     "searching",

@@ -23,6 +23,13 @@ def export(
         int | None, typer.Option(help="Number of a trial; default: the best.")
     ] = None,
     under_dim: UnderDimOption = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="All that no other beats in accuracy, length and weights."),
+    ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also as an ONNX graph, checked against PyTorch.")
+    ] = False,
     false_accept: FalseAcceptOption = None,
     data: Annotated[
         str | None, typer.Option(help="Where the images of the study lie now, if moved.")
@@ -33,16 +40,24 @@ def export(
 
     Example: tripletune export omniglot-20261123-101500 --to model
     """
-    from ..export import ExportOptions, export_best, export_trial
+    from ..export import ExportOptions, export_best, export_pareto, export_trial
+    from ..pareto import model_name
     from ..study import Study
 
+    if pareto and (trial is not None or under_dim is not None):
+        raise ValueError("--pareto must be given without --trial and --under-dim")
     opened = Study.open(find_study(study, runs))
     path = data_values(data).get("data.path")
     options = ExportOptions(
         false_accept_rate=false_accept,
         data_path=path if isinstance(path, str) else None,
         max_dim=under_dim,
+        is_onnx_wanted=onnx,
     )
+    if pareto:
+        for model in export_pareto(opened, to, options):
+            typer.echo(f"exported {model_name(model)} to {to / model_name(model)}")
+        return
     if trial is None:
         best = export_best(opened, to, options)
         if best is None:

@@ -258,6 +258,32 @@ def test_export_writes_the_trial_that_was_asked_for(
 
 
 @pytest.mark.slow
+def test_export_writes_leading_dimensions_a_front_and_an_onnx_graph(
+    finished: Finished, run: Any, workplace: Path
+) -> None:
+    runs = finished.place / "runs"
+
+    code, text, err = run("export", "toy", "--to", "short", "--under-dim", "8", "--runs", runs)
+    assert code == 0, err
+    assert package.load("short").embedding_dim == 8
+    code, text, err = run("export", "toy", "--to", "front", "--pareto", "--onnx", "--runs", runs)
+    assert code == 0, err
+    listed = json.loads((workplace / "front" / "pareto.json").read_text())
+    assert len(listed) == len(text.splitlines()) >= 1
+    for one in listed:
+        model = package.load(workplace / "front" / one["folder"], device="cpu")
+        assert (model.embedding_dim, model.check()) == (one["dimensions"], 0.0)
+        selection = model.scores["selection"]
+        assert selection["one_shot_accuracy"] == one["one_shot_accuracy"]
+        assert (workplace / "front" / one["folder"] / "model.onnx").is_file()
+    assert_refused(
+        run("export", "toy", "--to", "x", "--pareto", "--trial", "0", "--runs", runs),
+        2,
+        "--pareto must be given without",
+    )
+
+
+@pytest.mark.slow
 def test_train_repeats_the_curve_of_the_trial_exactly(
     finished: Finished, run: Any, workplace: Path
 ) -> None:

@@ -22,14 +22,9 @@ from ...spaces import DataConfig
 from .array_file import Allocate, in_memory, rows_at_once
 from .decoded import DecodedSet, Progress, unseen
 from .image_set import DataError, ImageSet
-from .pictures import decode_picture, strict_pictures
+from .pictures import EXTENSIONS, decode_picture, strict_pictures
 from .preprocessing import Preprocessing, has_bright_border, invert
 from .tree import FileEntry, FileTree, list_tree
-
-EXTENSIONS = frozenset(
-    {"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"}
-)
-"""Of the files that are taken for pictures, in any case."""
 
 LEAST_IMAGES = 2
 """Images that a class needs: one to support it and one to ask about."""

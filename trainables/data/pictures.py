@@ -15,6 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from .preprocessing import Preprocessing
 
+EXTENSIONS = frozenset(
+    {"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp"}
+)
+"""Of the files that are taken for pictures, in any case."""
+
 LARGEST_FILE_BYTES = 256 * 2**20
 """Of one file: a larger one is no picture."""
 
