@@ -30,6 +30,6 @@ def print_leaderboard(study: "Study", as_json: bool, max_dim: int | None = None)
         left_out = len(study.records()) - len(board.rows)
         if left_out:
             typer.echo(
-                f"{left_out} larger trials are left out: stopped before they were scored at "
-                f"{max_dim} dimensions"
+                f"{left_out} larger {'trial is' if left_out == 1 else 'trials are'} left out: "
+                f"stopped before the score at {max_dim} dimensions"
             )
