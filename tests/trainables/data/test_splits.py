@@ -158,7 +158,7 @@ def alphabets(names: Sequence[str]) -> set[str]:
 
 def test_published_names_are_those_of_the_recipe_and_their_files_have_rows() -> None:
     names = set(get_args(SplitConfig.model_fields["by"].annotation))
-    assert names == {"group", "class", "file", *PUBLISHED}
+    assert names == {"group", "class", "item", "file", *PUBLISHED}
     for name in PUBLISHED:
         assert published_split(name).sides
 
