@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         "TRIPLETUNE_FAULTS" not in os.environ,
-        reason="takes many minutes on two cores, and was not yet seen to pass whole: its first "
-        "three faults were survived, stop and resume not tried; TRIPLETUNE_FAULTS=1 runs it",
+        reason="takes many minutes, and was not yet seen to pass whole: its first two "
+        "faults were survived, the rest was not reached; TRIPLETUNE_FAULTS=1 runs it",
     ),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
