@@ -95,7 +95,14 @@ def changes(then: Mapping[str, Mapping[str, Any]], now: StudyData) -> list[str]:
 
 
 def _require_enough_classes(space: Space, data: TrialData) -> None:
-    """Refuse batches that the data can never fill, before trials fail by them."""
+    """Refuse batches that the data can never fill, before trials fail by them.
+
+    Where no label is seen, the classes of a batch are items; normal ones may come twice.
+    """
+    task = space.build(lambda _, distribution: distribution.middle).task
+    if not task.FACTS.uses_labels:
+        _require_enough_items(space, len(data.train.labels))
+        return
     for batch in space.batch_configs():
         turns = QUARTER_TURNS if batch.rotations_as_classes else 1
         most = data.train.num_classes * turns
@@ -103,6 +110,15 @@ def _require_enough_classes(space: Space, data: TrialData) -> None:
             raise ValueError(
                 f"batch.classes must be <= {most}, the training classes"
                 f"{' and their quarter turns' if turns > 1 else ''} of these data, got "
+                f"{batch.classes}; lower it, as with --set batch.classes={most}"
+            )
+
+
+def _require_enough_items(space: Space, most: int) -> None:
+    for batch in space.batch_configs():
+        if batch.classes > most:
+            raise ValueError(
+                f"batch.classes must be <= {most}, the training items of these data, got "
                 f"{batch.classes}; lower it, as with --set batch.classes={most}"
             )
 
@@ -128,7 +144,9 @@ def describe_data(data: TrialData) -> dict[str, Any]:
 
 def _sizes(prepared: PreparedData) -> str:
     train, validation = prepared.data.train, prepared.data.validation
+    is_by_item = train.classes == validation.classes
+    others = "others of these" if is_by_item else f"{validation.num_classes} other classes"
     return (
-        f"training on {train.num_classes} classes ({len(train.labels)} images), scored on "
-        f"{validation.num_classes} other classes ({len(validation.labels)} images)"
+        f"training on {train.num_classes} classes ({len(train.labels)} items), scored on "
+        f"{others} ({len(validation.labels)} items)"
     )

@@ -44,8 +44,13 @@ TINY: dict[str, dict[str, Value]] = {
         "batch.classes": 2,
     },
     "corrector_synthetic": {"task.classifier_steps": 20},
-    "time_series": {"batch.classes": 4, "encoder.width": 8, "data.length": 32},
-    "anomalies": {"task.normal": "0", "encoder.width": 8, "data.length": 32},
+    "time_series": {
+        "evaluation.way": 3,
+        "batch.classes": 4,
+        "encoder.width": 8,
+        "data.length": 32,
+    },
+    "anomalies": {"task.normal": "0", "batch.classes": 8, "encoder.width": 8, "data.length": 32},
 }
 """What makes each preset end in seconds: sizes and data, no rule of the task."""
 
