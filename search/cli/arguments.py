@@ -57,6 +57,11 @@ def set_values(pairs: list[str]) -> "dict[str, Value]":
             values[key] = YAML(typ="safe").load(value)
         except YAMLError as error:
             raise ValueError(f"--set {key} must be a YAML value, got {value!r}") from error
+        if isinstance(values[key], dict | list):
+            raise ValueError(
+                f"--set {key} must be one plain value, got {value!r}; what is searched stands in "
+                "a space file"
+            )
     return values
 
 
