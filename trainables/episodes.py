@@ -6,7 +6,6 @@ D embedding, I images.
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..spaces import EvaluationConfig
 from .data import ImageSet
+from .threads import one_thread
 
 CHUNK_VALUES = 4_000_000
 """Floats of support, queries and distances held at once while scoring, 16 MB; an episode that
@@ -156,7 +156,7 @@ def answer_episodes(embeddings: Tensor, episodes: Episodes) -> Iterator[tuple[sl
     for start in range(0, num_episodes, size):
         chosen = slice(start, start + size)
         if embeddings.device.type == "cpu" and is_small:
-            with _one_thread():
+            with one_thread():
                 shares = _shares(embeddings, support[chosen], query[chosen], origin)
         else:
             shares = _shares(embeddings, support[chosen], query[chosen], origin)
@@ -173,16 +173,6 @@ def _shares(embeddings: Tensor, support: Tensor, query: Tensor, origin: Tensor |
     is_nearest = nearness == nearness.amax(2, keepdim=True)
     shares = is_nearest.double() / is_nearest.sum(2, keepdim=True)
     return shares.view(-1, way, num_queries, way)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _take(embeddings: Tensor, index: Tensor, origin: Tensor | None) -> Tensor:

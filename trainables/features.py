@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from torch import Tensor
 from ..spaces import AnyEncoder, HeadConfig
 from .embedding import to_float
 from .encoders import Encoder
+
+if TYPE_CHECKING:
+    from .prepared import PreparedData
 
 KEPT = 4
 """Backbones whose features are kept; those used longest ago are forgotten first."""
@@ -81,6 +85,26 @@ def compute_features(encoder: Encoder, images: Tensor) -> Tensor:
     encoder.eval()
     device = encoder.mean.device
     return torch.cat([encoder.features(to_float(part.to(device))) for part in images.split(BATCH)])
+
+
+def shared_features(
+    config: AnyEncoder, seed: int, encoder: Encoder, prepared: "PreparedData"
+) -> Features:
+    """The features of a frozen backbone, those of an earlier trial if they are there.
+
+    Args:
+        config: Of the encoder.
+        seed: Of the trial.
+        encoder: Left in evaluation mode where its features had to be computed.
+        prepared: The data, which keep the features.
+    """
+    return prepared.features.get(
+        backbone_key(config, seed),
+        lambda: Features(
+            compute_features(encoder, prepared.train_images),
+            compute_features(encoder, prepared.validation_images),
+        ),
+    )
 
 
 @torch.inference_mode()

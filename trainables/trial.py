@@ -24,13 +24,7 @@ from .embedding_sizes import principal_axes, score_sizes, some_rows
 from .encoders import Encoder, build_encoder
 from .episodes import Episodes, score_episodes
 from .evaluation import mean_with_interval
-from .features import (
-    Features,
-    backbone_key,
-    compute_features,
-    embed_features,
-    require_same_backbone,
-)
+from .features import embed_features, require_same_backbone, shared_features
 from .losses import Objective
 from .miners import bank_of
 from .optimization import WeightAverage, build_optimizer, learning_rate_at, set_learning_rate
@@ -83,7 +77,11 @@ class Trial:
         build = build_task or TASKS[recipe.task.name]
         self._task = build(recipe, prepared, self._encoder)
         self._sampler, self._objective = self._task.sampler, self._task.objective.to(self._device)
-        self._features = self._shared_features(recipe) if is_frozen(recipe.encoder) else None
+        self._features = (
+            shared_features(recipe.encoder, recipe.seed, self._encoder, prepared)
+            if is_frozen(recipe.encoder)
+            else None
+        )
         decay = recipe.optimizer.average_decay
         self._average = WeightAverage(self._encoder, decay) if decay else None
         self._bank = bank_of(recipe.objective, data.labels, self._device)
@@ -375,17 +373,6 @@ class Trial:
             stacked = stacked.pin_memory().to(self._device, non_blocking=True)
         indices, quarter_turns, labels = stacked
         return indices, quarter_turns, labels
-
-    def _shared_features(self, recipe: Recipe) -> Features:
-        """The features of the frozen backbone, those of an earlier trial if they are there."""
-        prepared, encoder = self._prepared, self._encoder
-        return prepared.features.get(
-            backbone_key(recipe.encoder, recipe.seed),
-            lambda: Features(
-                compute_features(encoder, prepared.train_images),
-                compute_features(encoder, prepared.validation_images),
-            ),
-        )
 
     def _shape(self, recipe: Recipe) -> tuple[int, int, int, int]:
         """Shape of a batch of images; with a bank it is whole triplets."""

@@ -13,7 +13,7 @@ from ...spaces import Autoencoder, BatchConfig, Corrector, Recipe
 from ..embedding import to_float
 from ..encoders import Encoder
 from ..encoders.autoencoder import Decoder, Trunk, reconstruction_loss
-from ..features import Features, backbone_key, compute_features, embed_features
+from ..features import backbone_key, embed_features, shared_features
 from ..items import EMPTY, Items
 from ..losses import LossOutput, build_objective
 from ..prepared import PreparedData
@@ -90,13 +90,7 @@ class CorrectorTask:
         data, device = prepared.data, prepared.device
         if isinstance(recipe.encoder, Autoencoder):
             train_autoencoder(recipe, prepared, encoder)
-        self._features = prepared.features.get(
-            backbone_key(recipe.encoder, recipe.seed),
-            lambda: Features(
-                compute_features(encoder, prepared.train_images),
-                compute_features(encoder, prepared.validation_images),
-            ),
-        )
+        self._features = shared_features(recipe.encoder, recipe.seed, encoder, prepared)
         self._labels = torch.from_numpy(data.train.labels).to(device)
         self._truth = torch.from_numpy(data.validation.labels).to(device)
         self._classify = self._trained(self._features.train)
