@@ -20,7 +20,20 @@ from .arguments import (
     seconds,
     set_values,
 )
-from .searching import Sampler, Scheduler, Wandb
+from .search_options import (
+    CpusOption,
+    ElasticOption,
+    NameOption,
+    NoWandbOption,
+    Sampler,
+    SamplerOption,
+    Scheduler,
+    SchedulerOption,
+    SeedOption,
+    TrialsOption,
+    Wandb,
+    WandbProjectOption,
+)
 
 if TYPE_CHECKING:
     from ...cluster.jobs import Job, JobServer
@@ -58,34 +71,28 @@ def submit(
         str | None,
         typer.Option(help="A folder or a zip, which is sent; s3:// of a zip; a data set."),
     ] = None,
-    trials: Annotated[int, typer.Option(help="How many, early-stopped ones included.")] = 20,
+    trials: TrialsOption = 20,
     time_budget: Annotated[str | None, typer.Option(help="Such as 90s, 40m or 8h.")] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Most trials at a time; default: what fits.")
     ] = None,
-    cpus_per_trial: Annotated[float | None, typer.Option(help="Ray CPUs of a trial.")] = None,
+    cpus_per_trial: CpusOption = None,
     gpus_per_trial: Annotated[
         str | None, typer.Option(help="Ray GPUs of a trial, fractions too; or auto.")
     ] = None,
-    elastic: Annotated[
-        bool, typer.Option("--elastic", help="The cluster grows for --concurrency trials.")
-    ] = False,
-    scheduler: Annotated[
-        Scheduler, typer.Option(help="asha stops the worse trials early.")
-    ] = Scheduler.ASHA,
-    sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    elastic: ElasticOption = False,
+    scheduler: SchedulerOption = Scheduler.ASHA,
+    sampler: SamplerOption = Sampler.TPE,
+    seed: SeedOption = 0,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Fix a value.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the study; default: space and time.")
-    ] = None,
+    name: NameOption = None,
     wandb: Annotated[
         Wandb, typer.Option(help="auto: online with WANDB_API_KEY, else offline files.")
     ] = Wandb.AUTO,
-    no_wandb: Annotated[bool, typer.Option("--no-wandb", help="Log nothing to W&B.")] = False,
-    wandb_project: Annotated[str, typer.Option(help="W&B project.")] = "tripletune",
+    no_wandb: NoWandbOption = False,
+    wandb_project: WandbProjectOption = "tripletune",
     follow: FollowOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,39 +20,25 @@ from .arguments import (
     set_values,
 )
 from .output import print_leaderboard
+from .search_options import (
+    CpusOption,
+    ElasticOption,
+    NameOption,
+    NoWandbOption,
+    Sampler,
+    SamplerOption,
+    Scheduler,
+    SchedulerOption,
+    SeedOption,
+    TrialsOption,
+    Wandb,
+    WandbProjectOption,
+)
 
 if TYPE_CHECKING:
     from ..live import LiveTable
     from ..study import Study
     from ..trackers import Tracker
-
-
-class Scheduler(StrEnum):
-    """Early stopping, as `SchedulerName`."""
-
-    ASHA = "asha"
-    HYPERBAND = "hyperband"
-    MEDIAN = "median"
-    NONE = "none"
-
-
-class Sampler(StrEnum):
-    """What chooses the recipes, as `SamplerName`."""
-
-    TPE = "tpe"
-    RANDOM = "random"
-    QMC = "qmc"
-    GP = "gp"
-    CMAES = "cmaes"
-    NSGA2 = "nsga2"
-
-
-class Wandb(StrEnum):
-    """Where trials are logged besides the study, as `WandbMode` without `off`."""
-
-    AUTO = "auto"
-    ONLINE = "online"
-    OFFLINE = "offline"
 
 
 @app.command(name="search")
@@ -65,21 +50,19 @@ def search_command(
         str | None,
         typer.Option(help="CLASS/image or GROUP/CLASS/image, a folder or a zip; or a data set."),
     ] = None,
-    trials: Annotated[int, typer.Option(help="How many, early-stopped ones included.")] = 20,
+    trials: TrialsOption = 20,
     time_budget: Annotated[
         str | None, typer.Option(help="Wall-clock limit, such as 90s, 40m or 8h.")
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(help="Trials at a time; default: what fits.")
     ] = None,
-    cpus_per_trial: Annotated[float | None, typer.Option(help="Ray CPUs of a trial.")] = None,
+    cpus_per_trial: CpusOption = None,
     gpus_per_trial: Annotated[
         str | None, typer.Option(help="Ray GPUs of a trial; 0.25 packs four on one; or auto.")
     ] = None,
-    scheduler: Annotated[
-        Scheduler, typer.Option(help="asha stops the worse trials early.")
-    ] = Scheduler.ASHA,
-    sampler: Annotated[Sampler, typer.Option(help="What chooses the recipes.")] = Sampler.TPE,
+    scheduler: SchedulerOption = Scheduler.ASHA,
+    sampler: SamplerOption = Sampler.TPE,
     objectives: Annotated[
         str,
         typer.Option(metavar="NAMES", help="accuracy, and embedding_dim or device_seconds."),
@@ -94,14 +77,12 @@ def search_command(
         list[str] | None,
         typer.Option(metavar="STUDY", help="Try the best recipes of an earlier study first."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 0,
+    seed: SeedOption = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Fix a value: --set budget.steps=200"),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the study; default: space and time.")
-    ] = None,
+    name: NameOption = None,
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Train no classifier to compare with.")
     ] = False,
@@ -109,9 +90,7 @@ def search_command(
     address: Annotated[
         str | None, typer.Option(help="Of a running Ray cluster, such as 10.0.0.5:6379.")
     ] = None,
-    elastic: Annotated[
-        bool, typer.Option("--elastic", help="The cluster grows for --concurrency trials.")
-    ] = False,
+    elastic: ElasticOption = False,
     storage: Annotated[
         str | None,
         typer.Option(help="s3://, gs:// or file://: keeps studies where no disk is shared."),
@@ -119,8 +98,8 @@ def search_command(
     wandb: Annotated[
         Wandb, typer.Option(help="auto: online with a W&B login, else offline files.")
     ] = Wandb.AUTO,
-    no_wandb: Annotated[bool, typer.Option("--no-wandb", help="Log nothing to W&B.")] = False,
-    wandb_project: Annotated[str, typer.Option(help="W&B project.")] = "tripletune",
+    no_wandb: NoWandbOption = False,
+    wandb_project: WandbProjectOption = "tripletune",
     database: Annotated[
         str | None,
         typer.Option(help="Of the trials: sqlite:///, postgresql://, mysql://; default: a file."),

@@ -23,6 +23,22 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(tmp_path_factory.mktemp("images") / "toy")
 
 
+@pytest.fixture(scope="module")
+def travels_by_value(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ray's workers cannot import a test: what its module defines travels by value.
+
+    So does what the modules in its `TRAVEL_TOO` define.
+    """
+    from ray import cloudpickle
+
+    modules = (request.module, *getattr(request.module, "TRAVEL_TOO", ()))
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""

@@ -2,12 +2,9 @@
 
 import io
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 import torch
 from rich.console import Console
 from toy_search import toy_options, toy_space
@@ -22,16 +19,11 @@ from tripletune.search.study import Study
 from tripletune.trainables import load_trial_data, prepare
 from tripletune.trainables.episodes import score_episodes
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_this_module() -> Iterator[None]:
-    """Ray's workers cannot import a test; its functions travel by value."""
-    module = sys.modules[__name__]
-    ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    ray.cloudpickle.unregister_pickle_by_value(module)
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_session", "travels_by_value"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """Finalists trained again: fresh seeds, fresh episodes, nothing twice, all of it written down."""
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from command_line import Running, tripletune
 from toy_search import toy_options, toy_space
 
@@ -20,7 +17,7 @@ from tripletune.search.ledger import Ledger
 from tripletune.search.runner import run_search
 from tripletune.search.study import Study
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("travels_by_value")]
 
 SMALL = ConfirmOptions(top=2, seeds=2, episodes=300, concurrency=2)
 
@@ -36,14 +33,6 @@ def study(images: Path, ray_session: object, tmp_path_factory: pytest.TempPathFa
     confirm(searched, SMALL, lines.append)
     assert len([line for line in lines if ", seed " in line]) == 4
     return searched
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_this_module() -> Iterator[None]:
-    module = sys.modules[__name__]
-    ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def folder_of(study: Study) -> ConfirmFolder:

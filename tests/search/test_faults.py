@@ -2,14 +2,11 @@
 
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import toy_driver
 import toy_trial
 from ray import tune
@@ -28,21 +25,16 @@ from tripletune.search.study import Study
 from tripletune.search.watchdog import FIRST_REPORT_S, GENEROSITY, LEAST_PATIENCE_S, Watchdog
 from tripletune.trainables.report import Report
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_session", "travels_by_value"),
+]
+
+TRAVEL_TOO = (toy_trial,)
 
 SILENT, NO_METRIC, NOT_FINITE, KILLED, HEALTHY = range(5)
 STEPS = list(range(2, 20, 2))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_these_modules() -> Iterator[None]:
-    """Ray's workers cannot import a test; its classes travel by value."""
-    modules = (sys.modules[__name__], toy_trial)
-    for module in modules:
-        ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    for module in modules:
-        ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def _faulty(folder: Path) -> type[toy_trial.ToyRayTrial]:

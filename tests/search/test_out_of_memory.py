@@ -2,13 +2,11 @@
 
 import logging
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import torch
 from toy_search import toy_options, toy_space
 
@@ -22,16 +20,9 @@ from tripletune.search.ray_trial import NUMBER, RayTrial
 from tripletune.search.runner import run_search
 from tripletune.search.study import Study
 
+pytestmark = pytest.mark.usefixtures("travels_by_value")
+
 ONCE, LATE, ALWAYS, HEALTHY = range(4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_this_module() -> Iterator[None]:
-    """Ray's workers cannot import a test; its classes travel by value."""
-    module = sys.modules[__name__]
-    ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def _starving(folder: Path) -> type[RayTrial]:

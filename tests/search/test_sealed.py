@@ -1,14 +1,11 @@
 """The test images are in no process that trains: not as arrays, and not anywhere in its memory."""
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import memory
 import pytest
-import ray
 from memory import are_in_memory, flipped, telling_part
 from toy_search import toy_options, toy_space
 
@@ -21,19 +18,15 @@ from tripletune.spaces import Space
 from tripletune.trainables.data import load_trial_data, split_classes, unseen
 from tripletune.trainables.data.loading import decode
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_session", "travels_by_value"),
+]
+
+TRAVEL_TOO = (memory,)
 
 SIDES = ("train", "validation", "test")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_these_modules() -> Iterator[None]:
-    modules = (sys.modules[__name__], memory)
-    for module in modules:
-        ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    for module in modules:
-        ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def sealed_space(images: Path) -> Space:

@@ -6,10 +6,9 @@ import math
 import os
 import re
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,18 +38,13 @@ from tripletune.trainables.device import default_device
 from tripletune.trainables.episodes import score_episodes
 from tripletune.trainables.evaluation import mean_with_interval
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("ray_session", "travels_by_value"),
+]
 
 TRIALS = 8
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers_know_this_module() -> Iterator[None]:
-    """Ray's workers cannot import a test; its classes travel by value."""
-    module = sys.modules[__name__]
-    ray.cloudpickle.register_pickle_by_value(module)
-    yield
-    ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.fixture(scope="module")
