@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .app import app, complain
 from .arguments import JsonOption
@@ -113,6 +114,10 @@ def _print(found: "Sequence[Finding]") -> None:
     table.add_column("answer and fix", overflow="fold")
     for finding in found:
         answer = finding.answer + (f"\n-> {finding.fix}" if finding.fix else "")
-        style = STYLES[finding.status]
-        table.add_row(finding.question, finding.where, f"[{style}]{finding.status}[/]", answer)
+        table.add_row(
+            finding.question,
+            Text(finding.where),
+            Text(finding.status, style=STYLES[finding.status]),
+            Text(answer),  # an extra in square brackets is no markup
+        )
     Console(highlight=False).print(table)

@@ -1,7 +1,7 @@
 // Every trial, ranked: filter, sort, and a row's whole story on a click.
 
 const KNOWN = new Set(["trial", "place", "state", "one_shot_accuracy", "interval", "steps", "seconds", "loss", "miner", "margin", "temperature", "encoder", "embedding_dim",
-  "attempts", "collapsed", "failure", "rank", "ranked", "word", "budget", "learning_rate", "size", "images_per_second", "started", "params", "values", "curve", "last", "note", "searchText"]);
+  "attempts", "device_seconds", "peak_bytes", "checkpoint", "wandb_id", "traceback", "collapsed", "failure", "rank", "ranked", "word", "budget", "learning_rate", "size", "images_per_second", "started", "params", "values", "curve", "last", "note", "searchText"]);
 
 function columns() {
   const trials = DATA.trials;
@@ -13,11 +13,6 @@ function columns() {
     { key: "word", name: "State", cell: (t) => el("span", { class: `state ${t.word}` }, t.word) },
     { key: "one_shot_accuracy", name: "One-shot accuracy", wide: true, value: (t) => (t.ranked ? t.one_shot_accuracy : -1), cell: whisker },
   ];
-  // Columns that a later version adds to the leaderboard: shown as they are.
-  for (const key of Object.keys(trials[0] || {})) {
-    if (KNOWN.has(key) || !trials.some((t) => isNumber(t[key]) || typeof t[key] === "string")) continue;
-    found.push({ key, name: capital(words(key)), right: trials.some((t) => isNumber(t[key])), cell: (t) => (isNumber(t[key]) && Math.abs(t[key]) <= 1 && !Number.isInteger(t[key]) ? score(t[key]) : short(t[key])) });
-  }
   found.push({ key: "loss", name: "Loss", cell: (t) => words(t.loss) });
   if (varies("miner")) found.push({ key: "miner", name: "Miner", cell: (t) => (t.miner === "none" ? el("span", { class: "dim" }, "none") : words(t.miner)) });
   if (some("margin")) found.push({ key: "margin", name: "Margin", right: true, cell: (t) => short(t.margin) });
@@ -27,6 +22,11 @@ function columns() {
   found.push({ key: "learning_rate", name: "Rate", title: "Learning rate", right: true, cell: (t) => short(t.learning_rate) });
   found.push({ key: "steps", name: "Steps", right: true, cell: (t) => `${short(t.steps)}` });
   found.push({ key: "seconds", name: "Time", right: true, cell: (t) => duration(t.seconds) });
+  // Columns that a later version adds to the leaderboard: shown as they are.
+  for (const key of Object.keys(trials[0] || {})) {
+    if (KNOWN.has(key) || !trials.some((t) => isNumber(t[key]) || typeof t[key] === "string")) continue;
+    found.push({ key, name: capital(words(key)), right: trials.some((t) => isNumber(t[key])), cell: (t) => (isNumber(t[key]) && Math.abs(t[key]) <= 1 && !Number.isInteger(t[key]) ? score(t[key]) : short(t[key])) });
+  }
   return found;
 }
 
